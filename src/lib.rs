@@ -1,0 +1,6 @@
+//! gRPC on the bare wire.
+
+extern crate self as barewire;
+
+pub mod spec;
+pub mod wire;

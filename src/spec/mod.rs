@@ -1,0 +1,1 @@
+//! Every number and name of the protocols, once.

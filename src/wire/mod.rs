@@ -1,0 +1,1 @@
+//! The grammar of gRPC over HTTP/2.
