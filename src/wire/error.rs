@@ -85,6 +85,10 @@ pub enum WireError {
         count: usize,
     },
 
+    /// A message is not what its type says. gRPC-Codes.
+    #[error("message is not valid protobuf: {0}")]
+    InvalidProtobuf(Box<str>),
+
     /// No message came where one is due. gRPC-Codes.
     #[error("exactly one message is due, but none came")]
     MissingMessage,
@@ -180,6 +184,7 @@ impl WireError {
             | Self::EncodingNotBuilt(_)
             | Self::CorruptMessage { .. }
             | Self::BytesAfterMessage { .. }
+            | Self::InvalidProtobuf(_)
             | Self::RepeatedHost
             | Self::InvalidHost(_)
             | Self::TimeoutWithoutUnit(_)

@@ -1,0 +1,194 @@
+//! ResponseWriter: a response in the order of the wire.
+//!
+//! ```text
+//!   Response-Headers  *Length-Prefixed-Message  Trailers        or        Trailers-Only
+//! ```
+//!
+//! Response-Headers are held back until the first message, an explicit wish of the handler, or the
+//! end: a call that fails before that leaves as Trailers-Only, which a client may retry.
+//!
+//! The writer empties the handler's queue, and sees first when the client is gone.
+//!
+//! Spec: gRPC-HTTP2 §Responses; gRFC A6 §When Retries are Valid.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::reply_queue::ReplyQueue;
+use super::send::SendHalf;
+use crate::wire::{
+    AcceptEncoding, ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError,
+};
+
+/// The stream is no more: the client reset it, or its connection is lost. Nothing can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// Writes one response.
+pub(crate) struct ResponseWriter {
+    respond: h2::server::SendResponse<Bytes>,
+    body: Option<SendHalf>,
+    queue: ReplyQueue,
+    content_type: ContentType,
+    /// The largest trailers that the client says it accepts.
+    header_limit: Option<usize>,
+    stall_timeout: Duration,
+}
+
+impl ResponseWriter {
+    pub(crate) fn new(
+        respond: h2::server::SendResponse<Bytes>,
+        queue: ReplyQueue,
+        content_type: ContentType,
+        header_limit: Option<usize>,
+        stall_timeout: Duration,
+    ) -> Self {
+        Self {
+            respond,
+            body: None,
+            queue,
+            content_type,
+            header_limit,
+            stall_timeout,
+        }
+    }
+
+    /// Writes what is queued, as far as there is room. Says whether a handler that waits for room in
+    /// the queue is to be polled again. Wakes `cx` when there is more to do.
+    pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        let mut room_made = false;
+        loop {
+            if let Some(body) = &mut self.body {
+                match body.poll_send(cx) {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => return Ok(room_made),
+                }
+            }
+            let mut queue = self.queue.lock();
+            if !queue.has_work() {
+                queue.writer_waits(cx);
+                return Ok(room_made);
+            }
+            let headers = (!queue.headers_sent).then(|| {
+                queue.headers_sent = true;
+                (std::mem::take(&mut queue.metadata), queue.announced)
+            });
+            let (bytes, handler_waited) = queue.take(cx);
+            drop(queue);
+            room_made |= handler_waited;
+            if let Some((metadata, encoding)) = headers {
+                self.body = Some(self.send_headers(metadata, encoding)?);
+            }
+            if let Some(body) = &mut self.body {
+                body.begin(bytes.freeze());
+            }
+        }
+    }
+
+    /// Ready when the client is gone.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        match &mut self.body {
+            Some(body) => body.poll_gone(cx),
+            None => self.respond.poll_reset(cx).map(|_| Gone),
+        }
+    }
+
+    /// Whether a message lies half written, waiting for the client to make room.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.body.as_ref().is_some_and(SendHalf::is_blocked)
+    }
+
+    /// Writes what is still queued, then the end of the call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not safe: dropped half-way, the stream ends without a status. The call's task alone awaits
+    /// it, and goes on to [`ResponseWriter::break_off`].
+    pub(crate) async fn finish(&mut self, outcome: Result<(), Status>) -> Result<(), Gone> {
+        poll_fn(|cx| {
+            self.write(cx)?;
+            if self.is_blocked() {
+                return Poll::Ready(Err(ready!(self.poll_gone(cx))));
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await?;
+        self.send_end(outcome)
+    }
+
+    /// Ends the call at once: with its status where the messages so far are whole, by RST_STREAM
+    /// where one is cut. gRPC-HTTP2 §Errors.
+    pub(crate) fn break_off(&mut self, status: Status) -> Result<(), Gone> {
+        if self.is_blocked() {
+            if let Some(body) = &mut self.body {
+                body.reset(h2::Reason::CANCEL);
+            }
+            return Ok(());
+        }
+        self.send_end(Err(status))
+    }
+
+    fn send_end(&mut self, outcome: Result<(), Status>) -> Result<(), Gone> {
+        let (metadata, announced, trailers) = {
+            let mut queue = self.queue.lock();
+            let metadata = std::mem::take(&mut queue.metadata);
+            (
+                metadata,
+                queue.announced,
+                std::mem::take(&mut queue.trailers),
+            )
+        };
+        let trailers = Trailers {
+            outcome,
+            metadata: trailers,
+        };
+        if self.body.is_none() {
+            // Initial metadata has no place in Trailers-Only: it must stay initial.
+            if metadata.is_empty() {
+                let (content_type, limit) = (self.content_type, self.header_limit);
+                let response = trailers
+                    .into_trailers_only_within(content_type, limit)
+                    .unwrap_or_else(|error| too_large(error).into_trailers_only(content_type));
+                return self
+                    .respond
+                    .send_response(response, true)
+                    .map(drop)
+                    .map_err(|_| Gone);
+            }
+            self.body = Some(self.send_headers(metadata, announced)?);
+        }
+        match &mut self.body {
+            Some(body) => body.send_trailers(
+                trailers
+                    .into_headers_within(self.header_limit)
+                    .unwrap_or_else(|error| too_large(error).into_headers()),
+            ),
+            None => Err(Gone),
+        }
+    }
+
+    fn send_headers(&mut self, metadata: Metadata, encoding: Encoding) -> Result<SendHalf, Gone> {
+        let headers = ResponseHeaders {
+            content_type: self.content_type,
+            encoding,
+            accept_encoding: Some(AcceptEncoding::SUPPORTED),
+            metadata,
+        };
+        let stream = self
+            .respond
+            .send_response(headers.into_response(), false)
+            .map_err(|_| Gone)?;
+        Ok(SendHalf::new(stream, self.stall_timeout))
+    }
+}
+
+/// What is said instead of trailers that the client would not take.
+fn too_large(error: WireError) -> Trailers {
+    Trailers {
+        outcome: Err(error.into()),
+        metadata: Metadata::new(),
+    }
+}
