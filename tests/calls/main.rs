@@ -9,5 +9,8 @@
     unreachable_pub
 )]
 
+mod deadline;
+mod streams;
 mod support;
+mod traps;
 mod unary;
