@@ -10,6 +10,8 @@
 )]
 
 mod deadline;
+mod faults;
+mod lifecycle;
 mod streams;
 mod support;
 mod traps;
