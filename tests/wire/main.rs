@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::as_conversions,
+    clippy::type_complexity,
     clippy::wildcard_enum_match_arm
 )]
 
