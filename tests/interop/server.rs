@@ -1,0 +1,230 @@
+//! The servers under test: the real `barewire serve`, started once for each set-up that a scenario
+//! asks for.
+//!
+//! A port is never chosen here: the server is asked for any, and says which one it got, in a line
+//! like `listening on 127.0.0.1:43121 (plain text)`.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::certificates::Certificates;
+use crate::process::{Process, Silence};
+
+/// What a scenario finds running.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Setup {
+    /// Clear text, with the route guide's database of `features.json`.
+    Plain,
+    /// TLS with a certificate for `localhost` and `127.0.0.1`.
+    Tls,
+    /// TLS that also asks the client for a certificate.
+    MutualTls,
+    /// Clear text, with a burst of tasks five times a second and the route guide's own database.
+    FastTasks,
+    /// Nothing. The scenario starts a server itself, because it also ends it.
+    Nothing,
+}
+
+impl Setup {
+    /// The set-up that Python sources mean by `name`.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "plain" => Self::Plain,
+            "tls" => Self::Tls,
+            "mutual_tls" => Self::MutualTls,
+            "fast_tasks" => Self::FastTasks,
+            "nothing" => Self::Nothing,
+            _ => return None,
+        })
+    }
+}
+
+/// The servers of one run.
+pub(crate) struct Servers {
+    scratch: PathBuf,
+    certificates: OnceLock<Certificates>,
+    running: Mutex<HashMap<Setup, Server>>,
+}
+
+struct Server {
+    address: String,
+    process: Process,
+}
+
+impl Servers {
+    pub(crate) fn new(scratch: PathBuf) -> Self {
+        Self {
+            scratch,
+            certificates: OnceLock::new(),
+            running: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// What a Python process must know to talk to the server of this set-up, which is started if
+    /// need be.
+    pub(crate) fn target(&self, setup: Setup) -> Result<Value, String> {
+        let certificates = self
+            .certificates
+            .get_or_init(|| Certificates::make(&self.scratch));
+        let mut running = self.lock();
+        // One that died has failed its scenarios; the next ones get another.
+        running.retain(|_, server| server.process.exit_status(Duration::ZERO).is_none());
+        if setup != Setup::Nothing && !running.contains_key(&setup) {
+            running.insert(setup, start(&self.flags(setup))?);
+        }
+        Ok(json!({
+            "setup": format!("{setup:?}"),
+            "address": running.get(&setup).map(|server| &server.address),
+            "binary": binary(),
+            "features": features(),
+            "certificates": certificates.folder(),
+        }))
+    }
+
+    /// Whether the server of this set-up is as it should be, after a scenario.
+    pub(crate) fn check(&self, setup: Setup) -> Result<(), String> {
+        match self.lock().get_mut(&setup) {
+            Some(server) => server.check(setup),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops all servers as an operator would, and says what is wrong about how they end.
+    pub(crate) fn stop(&self) -> Result<(), String> {
+        let mut problems = Vec::new();
+        let mut running = self.lock();
+        for server in running.values_mut() {
+            server.process.signal("TERM");
+        }
+        for (setup, server) in running.iter_mut() {
+            let status = server.process.exit_status(STOP_LIMIT);
+            let ended_well = status.is_some_and(|status| status.success());
+            if !ended_well {
+                let end = status.map_or_else(
+                    || "did not end".to_owned(),
+                    |status| format!("ended with {status}"),
+                );
+                problems.push(format!(
+                    "{setup:?} server: told to stop, it {end}; {}",
+                    server.process.last_words()
+                ));
+            }
+            problems.extend(
+                server
+                    .process
+                    .panics()
+                    .into_iter()
+                    .map(|line| format!("{setup:?} server: {line}")),
+            );
+        }
+        if let Some(certificates) = self.certificates.get() {
+            certificates.remove();
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n"))
+        }
+    }
+
+    fn flags(&self, setup: Setup) -> Vec<OsString> {
+        let folder = self
+            .certificates
+            .get()
+            .map_or_else(|| Path::new(""), Certificates::folder);
+        let mut flags: Vec<OsString> = Vec::new();
+        let mut tls = || {
+            flags.extend(["--tls-cert".into(), folder.join("server.pem").into()]);
+            flags.extend(["--tls-key".into(), folder.join("server.key").into()]);
+        };
+        match setup {
+            Setup::Plain => flags.extend(["--route-db".into(), features().into()]),
+            Setup::Tls => tls(),
+            Setup::MutualTls => {
+                tls();
+                flags.extend(["--tls-client-ca".into(), folder.join("ca.pem").into()]);
+            }
+            Setup::FastTasks => flags.extend(["--task-interval".into(), "0.2".into()]),
+            Setup::Nothing => {}
+        }
+        flags
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Setup, Server>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    fn check(&mut self, setup: Setup) -> Result<(), String> {
+        if let Some(status) = self.process.exit_status(Duration::ZERO) {
+            return Err(format!(
+                "the {setup:?} server ended with {status}; {}",
+                self.process.last_words()
+            ));
+        }
+        let panics = self.process.panics();
+        if panics.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the {setup:?} server:\n{}", panics.join("\n")))
+        }
+    }
+}
+
+fn start(flags: &[OsString]) -> Result<Server, String> {
+    let mut command = Command::new(binary());
+    command
+        .args(["serve", "--addr", "127.0.0.1:0", "--log", "none"])
+        .args(flags);
+    let mut process = Process::start(&mut command)
+        .map_err(|error| format!("cannot start {command:?}: {error}"))?;
+    loop {
+        match process.next_line(START_LIMIT) {
+            Ok(line) => {
+                if let Some((address, _)) = line
+                    .strip_prefix("listening on ")
+                    .and_then(|rest| rest.split_once(" ("))
+                {
+                    return Ok(Server {
+                        address: address.to_owned(),
+                        process,
+                    });
+                }
+            }
+            Err(silence) => {
+                let end = match (silence, process.exit_status(Duration::from_secs(1))) {
+                    (Silence::Ended, Some(status)) => format!("it ended with {status}"),
+                    (Silence::Ended, None) => "it closed its output".to_owned(),
+                    (Silence::TimedOut, _) => format!("it did not in {} s", START_LIMIT.as_secs()),
+                };
+                return Err(format!(
+                    "{command:?} should say \"listening on …\", but {end}; {}",
+                    process.last_words()
+                ));
+            }
+        }
+    }
+}
+
+fn binary() -> PathBuf {
+    env::var_os("BAREWIRE_INTEROP_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_barewire").into(), PathBuf::from)
+}
+
+/// The route guide's database, with places that the scenarios know.
+fn features() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/features.json")
+}
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+// A server that drains gives calls 30 s. None is left when it is told to stop, but the machine may
+// be slow.
+const STOP_LIMIT: Duration = Duration::from_secs(40);
