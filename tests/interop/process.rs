@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem;
 use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,9 +109,9 @@ impl Process {
         format!("its stderr ends with:\n{}", lines.join("\n"))
     }
 
-    /// The lines of its standard error that tell of a panic of Rust code.
-    pub(crate) fn panics(&self) -> Vec<String> {
-        lock(&self.errors).panics.clone()
+    /// The lines of its standard error that tell of a panic of Rust code, since the last call.
+    pub(crate) fn take_panics(&self) -> Vec<String> {
+        mem::take(&mut lock(&self.errors).panics)
     }
 
     /// Waits for the end of the process.

@@ -5,6 +5,7 @@
 //! like `listening on 127.0.0.1:43121 (plain text)`.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -73,15 +74,9 @@ impl Servers {
         let certificates = self
             .certificates
             .get_or_init(|| Certificates::make(&self.scratch));
-        let mut running = self.lock();
-        // One that died has failed its scenarios; the next ones get another.
-        running.retain(|_, server| server.process.exit_status(Duration::ZERO).is_none());
-        if setup != Setup::Nothing && !running.contains_key(&setup) {
-            running.insert(setup, start(&self.flags(setup))?);
-        }
         Ok(json!({
             "setup": format!("{setup:?}"),
-            "address": running.get(&setup).map(|server| &server.address),
+            "address": self.address(setup)?,
             "binary": binary(),
             "features": features(),
             "certificates": certificates.folder(),
@@ -90,40 +85,19 @@ impl Servers {
 
     /// Whether the server of this set-up is as it should be, after a scenario.
     pub(crate) fn check(&self, setup: Setup) -> Result<(), String> {
-        match self.lock().get_mut(&setup) {
-            Some(server) => server.check(setup),
-            None => Ok(()),
-        }
+        self.lock()
+            .get_mut(&setup)
+            .map_or(Ok(()), |server| server.check(setup))
     }
 
     /// Stops all servers as an operator would, and says what is wrong about how they end.
     pub(crate) fn stop(&self) -> Result<(), String> {
-        let mut problems = Vec::new();
         let mut running = self.lock();
         for server in running.values_mut() {
             server.process.signal("TERM");
         }
-        for (setup, server) in running.iter_mut() {
-            let status = server.process.exit_status(STOP_LIMIT);
-            let ended_well = status.is_some_and(|status| status.success());
-            if !ended_well {
-                let end = status.map_or_else(
-                    || "did not end".to_owned(),
-                    |status| format!("ended with {status}"),
-                );
-                problems.push(format!(
-                    "{setup:?} server: told to stop, it {end}; {}",
-                    server.process.last_words()
-                ));
-            }
-            problems.extend(
-                server
-                    .process
-                    .panics()
-                    .into_iter()
-                    .map(|line| format!("{setup:?} server: {line}")),
-            );
-        }
+        let ends = running.iter_mut().map(|(&setup, server)| server.end(setup));
+        let problems: Vec<String> = ends.filter_map(Result::err).collect();
         if let Some(certificates) = self.certificates.get() {
             certificates.remove();
         }
@@ -132,6 +106,20 @@ impl Servers {
         } else {
             Err(problems.join("\n"))
         }
+    }
+
+    fn address(&self, setup: Setup) -> Result<Option<String>, String> {
+        if setup == Setup::Nothing {
+            return Ok(None);
+        }
+        let mut running = self.lock();
+        // One that died has failed its scenarios; the next ones get another.
+        running.retain(|_, server| server.process.exit_status(Duration::ZERO).is_none());
+        let server = match running.entry(setup) {
+            Entry::Occupied(server) => server.into_mut(),
+            Entry::Vacant(place) => place.insert(Server::start(&self.flags(setup))?),
+        };
+        Ok(Some(server.address.clone()))
     }
 
     fn flags(&self, setup: Setup) -> Vec<OsString> {
@@ -163,55 +151,72 @@ impl Servers {
 }
 
 impl Server {
+    fn start(flags: &[OsString]) -> Result<Self, String> {
+        let mut command = Command::new(binary());
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--log", "none"])
+            .args(flags);
+        let mut process = Process::start(&mut command)
+            .map_err(|error| format!("cannot start {command:?}: {error}"))?;
+        let silence = loop {
+            match process.next_line(START_LIMIT) {
+                Ok(line) => {
+                    if let Some(address) = listening_address(&line) {
+                        return Ok(Self {
+                            address: address.to_owned(),
+                            process,
+                        });
+                    }
+                }
+                Err(silence) => break silence,
+            }
+        };
+        let end = match (silence, process.exit_status(Duration::from_secs(1))) {
+            (Silence::Ended, Some(status)) => format!("it ended with {status}"),
+            (Silence::Ended, None) => "it closed its output".to_owned(),
+            (Silence::TimedOut, _) => format!("it did not in {} s", START_LIMIT.as_secs()),
+        };
+        let last_words = process.last_words();
+        Err(format!(
+            "{command:?} should say \"listening on …\", but {end}; {last_words}"
+        ))
+    }
+
     fn check(&mut self, setup: Setup) -> Result<(), String> {
         if let Some(status) = self.process.exit_status(Duration::ZERO) {
+            let last_words = self.process.last_words();
             return Err(format!(
-                "the {setup:?} server ended with {status}; {}",
-                self.process.last_words()
+                "the {setup:?} server ended with {status}; {last_words}"
             ));
         }
-        let panics = self.process.panics();
+        self.panics(setup)
+    }
+
+    fn end(&mut self, setup: Setup) -> Result<(), String> {
+        let end = match self.process.exit_status(STOP_LIMIT) {
+            Some(status) if status.success() => return self.panics(setup),
+            Some(status) => format!("ended with {status}"),
+            None => format!("did not end in {} s", STOP_LIMIT.as_secs()),
+        };
+        let last_words = self.process.last_words();
+        Err(format!(
+            "the {setup:?} server was told to stop and {end}; {last_words}"
+        ))
+    }
+
+    /// Each panic is told once: a server that caught it may serve the next scenario well.
+    fn panics(&self, setup: Setup) -> Result<(), String> {
+        let panics = self.process.take_panics();
         if panics.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("the {setup:?} server:\n{}", panics.join("\n")))
+            return Ok(());
         }
+        Err(format!("in the {setup:?} server:\n{}", panics.join("\n")))
     }
 }
 
-fn start(flags: &[OsString]) -> Result<Server, String> {
-    let mut command = Command::new(binary());
-    command
-        .args(["serve", "--addr", "127.0.0.1:0", "--log", "none"])
-        .args(flags);
-    let mut process = Process::start(&mut command)
-        .map_err(|error| format!("cannot start {command:?}: {error}"))?;
-    loop {
-        match process.next_line(START_LIMIT) {
-            Ok(line) => {
-                if let Some((address, _)) = line
-                    .strip_prefix("listening on ")
-                    .and_then(|rest| rest.split_once(" ("))
-                {
-                    return Ok(Server {
-                        address: address.to_owned(),
-                        process,
-                    });
-                }
-            }
-            Err(silence) => {
-                let end = match (silence, process.exit_status(Duration::from_secs(1))) {
-                    (Silence::Ended, Some(status)) => format!("it ended with {status}"),
-                    (Silence::Ended, None) => "it closed its output".to_owned(),
-                    (Silence::TimedOut, _) => format!("it did not in {} s", START_LIMIT.as_secs()),
-                };
-                return Err(format!(
-                    "{command:?} should say \"listening on …\", but {end}; {}",
-                    process.last_words()
-                ));
-            }
-        }
-    }
+fn listening_address(line: &str) -> Option<&str> {
+    let (address, _) = line.strip_prefix("listening on ")?.split_once(" (")?;
+    Some(address)
 }
 
 fn binary() -> PathBuf {
