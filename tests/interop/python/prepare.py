@@ -94,4 +94,4 @@ def run(*command):
         sys.exit(f"{' '.join(command)} failed with {done.returncode}:\n{output}")
 
 
-main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve())
