@@ -27,6 +27,7 @@
 )]
 
 mod certificates;
+mod echo;
 mod environment;
 mod process;
 mod runner;

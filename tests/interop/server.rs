@@ -1,5 +1,5 @@
 //! The servers under test: the real `barewire serve`, started once for each set-up that a scenario
-//! asks for.
+//! asks for. One set-up is another server, for what no tutorial's service does.
 //!
 //! A port is never chosen here: the server is asked for any, and says which one it got, in a line
 //! like `listening on 127.0.0.1:43121 (plain text)`.
@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
+use crate::echo::EchoServer;
 use crate::process::{Process, Silence};
 
 /// What a scenario finds running.
@@ -29,6 +30,8 @@ pub(crate) enum Setup {
     MutualTls,
     /// Clear text, with a burst of tasks five times a second and the route guide's own database.
     FastTasks,
+    /// `barewire.testing.Echo` in clear text, served by this process.
+    Echo,
     /// Nothing. The scenario starts a server itself, because it also ends it.
     Nothing,
 }
@@ -41,6 +44,7 @@ impl Setup {
             "tls" => Self::Tls,
             "mutual_tls" => Self::MutualTls,
             "fast_tasks" => Self::FastTasks,
+            "echo" => Self::Echo,
             "nothing" => Self::Nothing,
             _ => return None,
         })
@@ -52,6 +56,7 @@ pub(crate) struct Servers {
     scratch: PathBuf,
     certificates: OnceLock<Certificates>,
     running: Mutex<HashMap<Setup, Server>>,
+    echo: Mutex<Option<EchoServer>>,
 }
 
 struct Server {
@@ -65,6 +70,7 @@ impl Servers {
             scratch,
             certificates: OnceLock::new(),
             running: Mutex::new(HashMap::new()),
+            echo: Mutex::new(None),
         }
     }
 
@@ -97,7 +103,13 @@ impl Servers {
             server.process.signal("TERM");
         }
         let ends = running.iter_mut().map(|(&setup, server)| server.end(setup));
-        let problems: Vec<String> = ends.filter_map(Result::err).collect();
+        let mut problems: Vec<String> = ends.filter_map(Result::err).collect();
+        let echo = self
+            .echo
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        problems.extend(echo.and_then(|server| server.stop().err()));
         if let Some(certificates) = self.certificates.get() {
             certificates.remove();
         }
@@ -109,8 +121,10 @@ impl Servers {
     }
 
     fn address(&self, setup: Setup) -> Result<Option<String>, String> {
-        if setup == Setup::Nothing {
-            return Ok(None);
+        match setup {
+            Setup::Nothing => return Ok(None),
+            Setup::Echo => return self.echo_address().map(Some),
+            Setup::Plain | Setup::Tls | Setup::MutualTls | Setup::FastTasks => {}
         }
         let mut running = self.lock();
         // One that died has failed its scenarios; the next ones get another.
@@ -120,6 +134,15 @@ impl Servers {
             Entry::Vacant(place) => place.insert(Server::start(&self.flags(setup))?),
         };
         Ok(Some(server.address.clone()))
+    }
+
+    fn echo_address(&self) -> Result<String, String> {
+        let mut echo = self.echo.lock().unwrap_or_else(PoisonError::into_inner);
+        let server = match echo.take() {
+            Some(server) => server,
+            None => EchoServer::start()?,
+        };
+        Ok(echo.insert(server).address())
     }
 
     fn flags(&self, setup: Setup) -> Vec<OsString> {
@@ -140,7 +163,7 @@ impl Servers {
                 flags.extend(["--tls-client-ca".into(), folder.join("ca.pem").into()]);
             }
             Setup::FastTasks => flags.extend(["--task-interval".into(), "0.2".into()]),
-            Setup::Nothing => {}
+            Setup::Echo | Setup::Nothing => {}
         }
         flags
     }
