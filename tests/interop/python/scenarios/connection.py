@@ -146,6 +146,17 @@ def a_server_that_stops_finishes_many_calls(server):
 
 
 @scenario("nothing")
+def a_server_that_stops_does_not_wait_for_a_stream_without_end(server):
+    with server.start() as own, own.channel() as channel:
+        call = ContactStub(channel).getTask(Empty())
+        same(len(list(itertools.islice(call, 10))), 10)
+        own.terminate()
+        # The client may look for another server.
+        same(failure(lambda: list(call)).code(), grpc.StatusCode.UNAVAILABLE)
+        same(own.exit_code(), 0)
+
+
+@scenario("nothing")
 def a_server_that_nobody_talks_to_stops_at_once(server):
     with server.start() as own:
         own.terminate()
