@@ -60,6 +60,8 @@ pub mod wire;
 mod call;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "health")]
+pub mod services;
 #[cfg(feature = "server")]
 mod transport;
 
