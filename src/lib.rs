@@ -60,7 +60,7 @@ pub mod wire;
 mod call;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(feature = "health")]
+#[cfg(any(feature = "health", feature = "reflection"))]
 pub mod services;
 #[cfg(feature = "server")]
 mod transport;

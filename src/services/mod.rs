@@ -4,12 +4,17 @@
 //! | type | service | feature |
 //! |---|---|---|
 //! | `Health` | `grpc.health.v1.Health` | `health` |
+//! | `Reflection` | `grpc.reflection.v1.ServerReflection`, and the same of `v1alpha` | `reflection` |
 //!
 //! The Rust of their `.proto` files is in `generated/`, printed by the code generator and
 //! committed, so that these features need no build step.
 
 #[cfg(feature = "health")]
 mod health;
+#[cfg(feature = "reflection")]
+mod reflection;
 
 #[cfg(feature = "health")]
 pub use health::{Health, ServingStatus};
+#[cfg(feature = "reflection")]
+pub use reflection::Reflection;

@@ -12,12 +12,19 @@
 
 mod conversation;
 mod health;
+mod reflection;
 
 #[path = "../calls/support.rs"]
 #[allow(dead_code)]
 mod support;
 
-// The messages as the generator prints them.
+// The messages as the generator prints them; v1alpha's are not those that the server itself uses.
 #[path = "../../src/services/generated/grpc.health.v1.rs"]
 #[allow(dead_code)]
 mod health_v1;
+#[path = "../../src/services/generated/grpc.reflection.v1.rs"]
+#[allow(dead_code, clippy::enum_variant_names)]
+mod reflection_v1;
+#[path = "../../src/services/generated/grpc.reflection.v1alpha.rs"]
+#[allow(dead_code, clippy::enum_variant_names)]
+mod reflection_v1alpha;
