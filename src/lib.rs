@@ -60,6 +60,8 @@ pub mod wire;
 mod call;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "health", feature = "reflection"))]
+pub mod services;
 #[cfg(feature = "server")]
 mod transport;
 

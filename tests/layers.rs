@@ -33,7 +33,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "call",      layers: &["wire", "transport"],                 crates: &["prost", "tokio::time", "bytes", "http"] },
     Layer { name: "client",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost"] },
     Layer { name: "server",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "http", "bytes"] },
-    Layer { name: "services",  layers: &[ROOT, "call", "server"],              crates: &["prost", "tokio", "prost_types"] },
+    Layer { name: "services",  layers: &[ROOT, "call", "server"],              crates: &["prost", "tokio", "prost_types", "tracing"] },
     Layer { name: "tutorial",  layers: &[ROOT, "client", "server"],            crates: &["prost", "tokio", "serde", "serde_json"] },
     Layer { name: "interop",   layers: &[ROOT, "client", "server"],            crates: &["prost", "tokio", "serde", "serde_json"] },
     Layer { name: "codegen",   layers: &[],                                    crates: &["prost_build", "protox", "prost", "prost_types"] },
