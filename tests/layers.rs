@@ -21,6 +21,9 @@ struct Layer {
     crates: &'static [&'static str],
 }
 
+// Wider than the plan of the layers in these points: header names are values of `http`, so `spec`
+// names it; a `Request` holds its extensions and authority, so `call` does; messages are bounded by
+// prost's trait wherever they are typed.
 const ROOT: &str = "(the crate's root)";
 const EVERYTHING: &str = "*";
 
