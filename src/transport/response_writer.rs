@@ -19,9 +19,7 @@ use bytes::Bytes;
 
 use super::reply_queue::ReplyQueue;
 use super::send::SendHalf;
-use crate::wire::{
-    AcceptEncoding, ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError,
-};
+use crate::wire::{ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError};
 
 /// The stream is no more: the client reset it, or its connection is lost. Nothing can be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +170,9 @@ impl ResponseWriter {
         let headers = ResponseHeaders {
             content_type: self.content_type,
             encoding,
-            accept_encoding: Some(AcceptEncoding::SUPPORTED),
+            // Said only where it helps: in the answer to a coding that we cannot read. A client that
+            // compresses has chosen its coding before it hears from us.
+            accept_encoding: None,
             metadata,
         };
         let stream = self
