@@ -44,7 +44,8 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
-            return halves.answer(rejection.into_response()).await;
+            let body = rejection.body();
+            return halves.answer(rejection.into_response(), body).await;
         }
     };
 
