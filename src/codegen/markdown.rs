@@ -18,10 +18,10 @@ pub(super) fn doc_lines(comment: &str) -> Vec<String> {
     while let Some((indent, text)) = lines.next() {
         if text.is_empty() {
             docs.push("");
-        } else if let Some(fence) = fence_of(text) {
-            docs.fenced_code(indent, fence, &mut lines);
         } else if docs.after_blank && docs.items.is_empty() && indent >= CODE_INDENT {
             docs.indented_code((indent, text), &mut lines);
+        } else if let Some(fence) = fence_of(text) {
+            docs.fenced_code(indent, fence, &mut lines);
         } else {
             docs.text(indent, text);
         }
@@ -119,7 +119,9 @@ impl Docs {
             self.push_code(indent.saturating_sub(CODE_INDENT), text);
         }
         self.push(&fence);
-        self.push("");
+        if lines.peek().is_some() {
+            self.push("");
+        }
     }
 
     fn push_code(&mut self, indent: usize, text: &str) {
@@ -142,22 +144,20 @@ const CODE_INDENT: usize = 4;
 
 /// The fence that begins a block of code.
 fn fence_of(text: &str) -> Option<&str> {
-    let fence = |letter| text.strip_suffix(text.trim_start_matches(letter));
-    let ticks = fence('`').filter(|ticks| !text.trim_start_matches('`').contains('`'));
-    [ticks, fence('~')]
-        .into_iter()
-        .flatten()
-        .find(|fence| fence.len() >= 3)
+    let fence = |letter| {
+        let behind = text.trim_start_matches(letter);
+        // Ticks further on make all of it code within a line.
+        let fence = text.strip_suffix(behind).filter(|fence| fence.len() >= 3);
+        fence.filter(|_| letter != '`' || !behind.contains(letter))
+    };
+    fence('`').or_else(|| fence('~'))
 }
 
 /// The marker of a list item, `-`, `*`, `+`, `1.` or `1)`, and the text behind it.
 fn list_marker(text: &str) -> Option<(&str, &str)> {
     let (marker, behind) = text.split_once(' ')?;
-    (is_bullet(marker) || number_of(marker).is_some()).then_some((marker, behind.trim_start()))
-}
-
-fn is_bullet(word: &str) -> bool {
-    ["-", "*", "+"].contains(&word)
+    let is_marker = ["-", "*", "+"].contains(&marker) || number_of(marker).is_some();
+    is_marker.then_some((marker, behind.trim_start()))
 }
 
 /// The number in a marker `1.` or `1)`.
@@ -171,31 +171,39 @@ fn number_of(word: &str) -> Option<&str> {
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut rest = text;
-    // A list within a list item's line, a quotation, a fence: text of a line begins none of them.
+    // In a text, no second list item on the line of the first begins, no rule or underline that
+    // would make a heading of the line above, no quotation and no fence.
     let word = text.split(' ').next().unwrap_or_default();
     if let Some(number) = number_of(word) {
         escaped.extend([number, "\\"]);
         rest = text.strip_prefix(number).unwrap_or_default();
-    } else if is_bullet(word) || word.starts_with('>') || word.starts_with("~~~") {
+    } else if word.trim_matches(['-', '*', '+', '=']).is_empty()
+        || word.starts_with('>')
+        || word.starts_with("~~~")
+    {
         escaped.push('\\');
     }
     while let Some(letter) = rest.chars().next() {
         let kept = kept_code(rest)
             .or_else(|| kept_link(rest))
             .or_else(|| kept_escape(rest));
-        if let Some(kept) = kept {
+        let taken = if let Some(kept) = kept {
             escaped.push_str(kept);
-            rest = rest.strip_prefix(kept).unwrap_or_default();
+            kept.len()
         } else if let Some(address) = web_address(rest) {
             escaped.extend(["<", address, ">"]);
-            rest = rest.strip_prefix(address).unwrap_or_default();
+            address.len()
+        } else if letter == '`' {
+            escaped.push_str(&"\\`".repeat(leading_ticks(rest)));
+            leading_ticks(rest)
         } else {
-            if ['`', '[', ']', '<'].contains(&letter) {
+            if ['[', ']', '<'].contains(&letter) {
                 escaped.push('\\');
             }
             escaped.push(letter);
-            rest = rest.strip_prefix(letter).unwrap_or_default();
-        }
+            letter.len_utf8()
+        };
+        rest = rest.get(taken..).unwrap_or_default();
     }
     escaped
 }
