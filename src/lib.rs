@@ -7,7 +7,7 @@ pub mod codegen;
 pub mod spec;
 pub mod wire;
 
-/// Brings in what [`codegen`] printed for a package: its messages, and its services.
+/// Brings in what `codegen` printed for a package: its messages, and its services.
 ///
 /// The argument is the package as the `.proto` file has it. What has no package is `"_"`.
 ///
