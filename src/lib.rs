@@ -1,11 +1,86 @@
-//! gRPC on the bare wire.
+//! gRPC on the bare wire: a server, written by hand on the `h2` crate, with prost messages.
+//!
+//! It is made to be used, and to be read. The folders are the protocol stack, and a file of [`wire`]
+//! is a production of the grammar that the gRPC document gives:
+//!
+//! ```text
+//!   spec ─▶ wire ─▶ transport ─▶ call ─▶ server ─▶ services, tutorial ─▶ cli
+//!   numbers  grammar  HTTP/2      types    calls    users of the API      the command
+//! ```
+//!
+//! # Reading tour
+//!
+//! 1. [`wire`]: the grammar. 2. [`wire::framing`]: the five bytes before a message.
+//!    3. [`wire::request_headers`], [`wire::response_headers`], [`wire::trailers`].
+//! 4. `transport/recv.rs`, `reply_queue.rs`, `response_writer.rs`: flow control and order.
+//! 5. `transport/server_connection.rs`: one connection, from preface to farewell.
+//! 6. `server/serve_call.rs`: one call, straight down.
+//!
+//! # A server
+//!
+//! ```no_run
+//! use barewire::{Request, Response, Server, ServerCall, Service, Serving, Status};
+//!
+//! /// A service by hand. The code generator writes this for a `.proto` file.
+//! struct Shout;
+//!
+//! impl Service for Shout {
+//!     fn name(&self) -> &'static str {
+//!         "example.Shout"
+//!     }
+//!
+//!     fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+//!         Box::pin(async move {
+//!             match call.method() {
+//!                 "Loud" => {
+//!                     let request: Request<String> = call.request().await?;
+//!                     call.reply(Response::new(request.message.to_uppercase())).await
+//!                 }
+//!                 _ => Err(call.unknown_method()),
+//!             }
+//!         })
+//!     }
+//! }
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:50051").await?;
+//! Server::new().add(Shout).serve(listener).await
+//! # }
+//! ```
 
+// Generated code names this crate as its users do, inside of it too.
 extern crate self as barewire;
 
 #[cfg(feature = "codegen")]
 pub mod codegen;
 pub mod spec;
 pub mod wire;
+
+#[cfg(feature = "server")]
+mod call;
+#[cfg(feature = "server")]
+mod server;
+#[cfg(any(feature = "health", feature = "reflection"))]
+pub mod services;
+#[cfg(feature = "server")]
+mod transport;
+
+#[cfg(feature = "server")]
+pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+#[cfg(feature = "server")]
+pub use server::{
+    CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,
+    Service, Serving,
+};
+#[cfg(feature = "server")]
+pub use transport::ByteStream;
+#[cfg(feature = "server")]
+pub use transport::config::{FirstPoll, Http2Config, Rate};
+#[cfg(feature = "server")]
+pub use transport::peer::{Peer, PeerAddress};
+#[cfg(all(feature = "server", feature = "tls"))]
+pub use transport::tls::{ClientCertificates, ServerTls, TlsError};
+pub use wire::{Code, Encoding, Metadata, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and its services.
 ///

@@ -1,0 +1,66 @@
+//! What a server allows, beyond the HTTP/2 of one connection.
+
+use std::time::Duration;
+
+use crate::transport::config::Http2Config;
+use crate::wire::Encoding;
+
+/// Limits and timers of a [`Server`](super::Server). Plain data: change fields of
+/// [`Default::default`]. Each field says what a peer sees when it goes past.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The HTTP/2 side, per connection.
+    pub http2: Http2Config,
+    /// Connections at once; further ones wait to be accepted. Default 10,000.
+    pub max_connections: usize,
+    /// Connections at once from one IP address; further ones are closed. Default `None`: any number.
+    pub max_connections_per_ip: Option<usize>,
+    /// TLS handshakes at once; further connections wait to be accepted. Default 1,024.
+    pub max_handshakes: usize,
+    /// From accept to the end of the TLS handshake: closed. Default 10 s.
+    pub tls_handshake_timeout: Duration,
+    /// Calls at once, over all connections; one more is RESOURCE_EXHAUSTED before its request is
+    /// read. Default 20,000.
+    pub max_concurrent_calls: usize,
+    /// Bytes of a request message, as sent and decompressed: RESOURCE_EXHAUSTED.
+    /// Default 4 MiB, as every gRPC implementation.
+    pub max_recv_message: usize,
+    /// Bytes of a reply message, as sent: the call ends with RESOURCE_EXHAUSTED. Default 2 GiB − 1.
+    pub max_send_message: usize,
+    /// How long the one message of a unary or server-streaming request may take to come:
+    /// DEADLINE_EXCEEDED. Default 300 s.
+    pub request_read_timeout: Duration,
+    /// How messages are compressed when the handler does not say. Default: not at all.
+    pub reply_encoding: ReplyEncoding,
+    /// How long a drain waits for calls to end before it cuts them: UNAVAILABLE. Default 30 s.
+    pub drain_timeout: Duration,
+}
+
+/// How replies are compressed when the handler does not say. What the client does not accept is
+/// never used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplyEncoding {
+    /// Always in this way.
+    Always(Encoding),
+    /// As the request was.
+    AsRequest,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            http2: Http2Config::default(),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
+            max_handshakes: 1_024,
+            tls_handshake_timeout: Duration::from_secs(10),
+            max_concurrent_calls: 20_000,
+            max_recv_message: 4 * 1024 * 1024,
+            max_send_message: 0x7fff_ffff,
+            request_read_timeout: Duration::from_secs(300),
+            reply_encoding: ReplyEncoding::Always(Encoding::Identity),
+            drain_timeout: Duration::from_secs(30),
+        }
+    }
+}

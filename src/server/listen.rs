@@ -1,0 +1,200 @@
+//! Where connections come from: listeners, and what happens to a socket before HTTP/2 begins.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use crate::transport::Io;
+use crate::transport::peer::PeerAddress;
+
+/// What a server listens on: a TCP listener, a Unix one, or several of both. Made by `.into()`.
+#[derive(Debug)]
+pub struct Listeners(Vec<Listener>);
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(listener: TcpListener) -> Self {
+        Self(vec![Listener::Tcp(listener)])
+    }
+}
+
+impl From<Vec<TcpListener>> for Listeners {
+    fn from(listeners: Vec<TcpListener>) -> Self {
+        Self(listeners.into_iter().map(Listener::Tcp).collect())
+    }
+}
+
+#[cfg(unix)]
+impl From<tokio::net::UnixListener> for Listeners {
+    fn from(listener: tokio::net::UnixListener) -> Self {
+        Self(vec![Listener::Unix(listener)])
+    }
+}
+
+/// A connection that was accepted, before any byte of it was read.
+pub(super) struct Accepted {
+    pub(super) io: Io,
+    pub(super) address: PeerAddress,
+}
+
+impl Listeners {
+    /// The next connection. Errors of the system are waited out: a server that runs out of file
+    /// descriptors for a moment goes on when it has some again.
+    ///
+    /// With `user_timeout` the system gives up on a connection whose bytes nobody acknowledges for so
+    /// long. gRFC A18.
+    pub(super) async fn accept(&self, user_timeout: Option<Duration>) -> Accepted {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
+                Ok(accepted) => return accepted,
+                Err(error) if is_shortage(&error) => {
+                    tracing::warn!(%error, ?pause, "cannot accept connections for now");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                // The connection was gone before it was accepted. The next one may be there.
+                Err(error) => tracing::debug!(%error, "a connection was lost before its accept"),
+            }
+        }
+    }
+
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        user_timeout: Option<Duration>,
+    ) -> Poll<io::Result<Accepted>> {
+        for listener in &self.0 {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx, user_timeout) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Listener {
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        user_timeout: Option<Duration>,
+    ) -> Poll<io::Result<Accepted>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(socket, address)| {
+                // Frames are joined above; the system's own waiting for more only adds delay.
+                let _ = socket.set_nodelay(true);
+                if let Some(timeout) = user_timeout {
+                    set_user_timeout(&socket, timeout);
+                }
+                Accepted {
+                    io: Box::new(socket),
+                    address: PeerAddress::Tcp(address),
+                }
+            }),
+            #[cfg(unix)]
+            Self::Unix(listener) => listener.poll_accept(cx).map_ok(|(socket, _)| Accepted {
+                io: Box::new(socket),
+                address: PeerAddress::Unix,
+            }),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn set_user_timeout(socket: &TcpStream, timeout: Duration) {
+    // Without it a dead peer is found a little later, by our PING.
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_user_timeout(_: &TcpStream, _: Duration) {}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM: the same accept would fail again at once.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 55 | 12))
+}
+
+/// What makes a byte stream of a socket that HTTP/2 can begin on.
+pub(crate) trait Secure: Send + Sync {
+    /// The byte stream, and the certificates that the peer showed if it is TLS.
+    fn secure(&self, io: Io) -> Securing<'_>;
+}
+
+pub(crate) type Securing<'a> =
+    Pin<Box<dyn Future<Output = io::Result<(Io, Option<Vec<Bytes>>)>> + Send + 'a>>;
+
+/// No TLS: the socket as it is.
+pub(crate) struct PlainText;
+
+impl Secure for PlainText {
+    fn secure(&self, io: Io) -> Securing<'_> {
+        Box::pin(async move { Ok((io, None)) })
+    }
+}
+
+/// Connections by IP address.
+#[derive(Default)]
+pub(super) struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
+
+/// One connection of an address.
+pub(super) struct AddressPermit {
+    counts: Arc<PerAddress>,
+    address: Option<IpAddr>,
+}
+
+impl PerAddress {
+    /// Counts one more connection of `address`; `None` if it has `limit` already.
+    pub(super) fn take(
+        self: &Arc<Self>,
+        address: &PeerAddress,
+        limit: Option<usize>,
+    ) -> Option<AddressPermit> {
+        let (PeerAddress::Tcp(socket), Some(limit)) = (address, limit) else {
+            return Some(AddressPermit {
+                counts: Arc::clone(self),
+                address: None,
+            });
+        };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(socket.ip()).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPermit {
+            counts: Arc::clone(self),
+            address: Some(socket.ip()),
+        })
+    }
+}
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut counts = self.counts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&address);
+            }
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! The server: services, listeners, and an orderly end.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout};
+
+use super::config::ServerConfig;
+use super::drain::{CutCall, DrainReport};
+use super::listen::{Accepted, AddressPermit, Listeners, PerAddress, PlainText, Secure};
+use super::serve_call::serve_call;
+use super::service::Service;
+use crate::call::{CallRecord, Observer};
+use crate::transport::ByteStream;
+use crate::transport::config::Http2Config;
+use crate::transport::peer::{Peer, PeerAddress};
+use crate::transport::phase::{Phase, PhaseWatch};
+use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
+use crate::transport::server_stream::OpenCall;
+use crate::wire::MethodPath;
+use crate::wire::{Code, Status};
+
+/// A gRPC server: services, and how they are served.
+///
+/// # Example
+///
+/// ```no_run
+/// # use barewire::{Server, Service};
+/// # async fn run(greeter: impl Service) -> std::io::Result<()> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:50051").await?;
+/// Server::new().add(greeter).serve(listener).await
+/// # }
+/// ```
+pub struct Server {
+    config: ServerConfig,
+    services: Vec<Arc<dyn Service>>,
+    observer: Option<Arc<dyn Observer>>,
+    secure: Arc<dyn Secure>,
+}
+
+impl Server {
+    /// A server without services. It answers every call with UNIMPLEMENTED.
+    pub fn new() -> Self {
+        Self {
+            config: ServerConfig::default(),
+            services: Vec::new(),
+            observer: None,
+            secure: Arc::new(PlainText),
+        }
+    }
+
+    /// With these limits and timers.
+    #[must_use]
+    pub fn with_config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Serves one more service.
+    #[must_use]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "nobody adds a service with a plus sign"
+    )]
+    pub fn add(mut self, service: impl Service) -> Self {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// Tells `observer` of every call that ends.
+    #[must_use]
+    pub fn observe(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// The names of the services, as they were added.
+    pub fn service_names(&self) -> impl Iterator<Item = &'static str> {
+        self.services.iter().map(|service| service.name())
+    }
+
+    /// The descriptors of the services added so far; see [`Service::file_descriptor_set`].
+    pub fn file_descriptor_sets(&self) -> impl Iterator<Item = &'static [u8]> {
+        self.services
+            .iter()
+            .map(|service| service.file_descriptor_set())
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn secured_by(mut self, secure: Arc<dyn Secure>) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// Serves for ever.
+    ///
+    /// # Errors
+    ///
+    /// Only before anything is served: a configuration that contradicts itself, two services of one
+    /// name. A fault of a connection ends that connection alone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops listening and cuts all calls at once.
+    pub async fn serve(self, listeners: impl Into<Listeners>) -> io::Result<()> {
+        self.serve_until(listeners, std::future::pending())
+            .await
+            .map(drop)
+    }
+
+    /// Serves until `signal` resolves, then drains: listens no more, tells the services and the
+    /// clients, waits for calls to end, cuts those that do not, and reports.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it stops listening and cuts all calls at once.
+    pub async fn serve_until(
+        self,
+        listeners: impl Into<Listeners>,
+        signal: impl Future<Output = ()>,
+    ) -> io::Result<DrainReport> {
+        let listeners = listeners.into();
+        let secure = Arc::clone(&self.secure);
+        let running = Running::start(self)?;
+        let mut signal = std::pin::pin!(signal);
+        while let Some(next) = until(signal.as_mut(), running.next(&listeners)).await {
+            running.spawn(next, Arc::clone(&secure));
+        }
+        drop(listeners);
+        Ok(running.drain().await)
+    }
+
+    /// Serves one connection that exists already, such as one end of [`tokio::io::duplex`], without
+    /// TLS, until it ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cuts the connection and its calls.
+    pub async fn serve_io(self, io: impl ByteStream + 'static) -> io::Result<()> {
+        let running = Running::start(self)?;
+        let peer = Peer::new(PeerAddress::InProcess);
+        let ended = serve_connection(
+            Box::new(io),
+            peer.clone(),
+            Arc::clone(&running.http2),
+            PhaseWatch::of(&running.phase),
+            Arc::clone(&running.start_call),
+        );
+        log_end(&peer, ended.await);
+        running.shared.calls.wait_for_none().await;
+        Ok(())
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.service_names().collect();
+        f.debug_struct("Server")
+            .field("services", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all calls of a server share.
+pub(super) struct ServerShared {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) calls: CallCount,
+    cut: Mutex<Vec<CutCall>>,
+}
+
+/// Calls under way, on all connections.
+#[derive(Default)]
+pub(super) struct CallCount {
+    pub(super) open: AtomicUsize,
+    pub(super) none_left: Notify,
+}
+
+impl CallCount {
+    async fn wait_for_none(&self) {
+        loop {
+            let none_left = self.none_left.notified();
+            // Looked at after the waiting began, so that the last call cannot end unseen between.
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+impl ServerShared {
+    /// Tells whoever wants to know.
+    pub(super) fn call_ended(
+        &self,
+        call: &OpenCall,
+        path: &MethodPath,
+        received_at: Instant,
+        outcome: &Result<(), Status>,
+    ) {
+        if outcome
+            .as_ref()
+            .is_err_and(|status| status.code == Code::Cancelled)
+            && call.connection.phase.now() == Phase::Cutting
+        {
+            let cut = CutCall {
+                path: path.clone(),
+                peer: call.connection.peer.clone(),
+                age: received_at.elapsed(),
+            };
+            self.cut
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(cut);
+        }
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let (messages_received, bytes_received) = call.recv.received();
+        let (messages_sent, bytes_sent) = {
+            let queue = call.queue.lock();
+            (queue.messages, queue.queued_bytes)
+        };
+        observer.call_ended(&CallRecord {
+            path,
+            peer: &call.connection.peer,
+            outcome,
+            duration: received_at.elapsed(),
+            messages_received,
+            bytes_received,
+            messages_sent,
+            bytes_sent,
+        });
+    }
+}
+
+/// A server at work.
+struct Running {
+    shared: Arc<ServerShared>,
+    http2: Arc<Http2Config>,
+    phase: watch::Sender<Phase>,
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    per_address: Arc<PerAddress>,
+    start_call: StartCall,
+}
+
+/// A connection that was accepted, and may be served.
+struct Next {
+    accepted: Accepted,
+    connection: OwnedSemaphorePermit,
+    handshake: OwnedSemaphorePermit,
+    address: Option<AddressPermit>,
+}
+
+impl Running {
+    fn start(server: Server) -> io::Result<Self> {
+        let Server {
+            config,
+            services,
+            observer,
+            secure: _,
+        } = server;
+        config
+            .http2
+            .check()
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let mut by_name = HashMap::new();
+        for service in services {
+            let name = service.name();
+            if by_name.insert(name, service).is_some() {
+                let why = format!("two services of this server are named {name}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        }
+        let shared = Arc::new(ServerShared {
+            config: Arc::new(config),
+            services: by_name,
+            observer,
+            calls: CallCount::default(),
+            cut: Mutex::new(Vec::new()),
+        });
+        let start_call: StartCall = {
+            let shared = Arc::clone(&shared);
+            Arc::new(move |stream| Box::pin(serve_call(Arc::clone(&shared), stream)))
+        };
+        Ok(Self {
+            http2: Arc::new(shared.config.http2.clone()),
+            phase: watch::Sender::new(Phase::Serving),
+            connections: Arc::new(Semaphore::new(shared.config.max_connections)),
+            handshakes: Arc::new(Semaphore::new(shared.config.max_handshakes)),
+            per_address: Arc::default(),
+            start_call,
+            shared,
+        })
+    }
+
+    /// The next connection that there is room for. `None` only if the server is gone.
+    async fn next(&self, listeners: &Listeners) -> Option<Next> {
+        let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
+        let user_timeout = self
+            .http2
+            .keepalive_time
+            .map(|_| self.http2.keepalive_timeout);
+        let accepted = listeners.accept(user_timeout).await;
+        let limit = self.shared.config.max_connections_per_ip;
+        let address = self.per_address.take(&accepted.address, limit);
+        Some(Next {
+            accepted,
+            connection,
+            handshake,
+            address,
+        })
+    }
+
+    // The task that is spawned here ends with its connection: when the peer leaves, when it is
+    // drained, at the latest when it is cut.
+    fn spawn(&self, next: Option<Next>, secure: Arc<dyn Secure>) {
+        let Some(Next {
+            accepted,
+            connection,
+            handshake,
+            address: Some(address),
+        }) = next
+        else {
+            // Too many connections of one address. Dropped, and so closed.
+            return;
+        };
+        let limit = self.shared.config.tls_handshake_timeout;
+        let http2 = Arc::clone(&self.http2);
+        let phase = PhaseWatch::of(&self.phase);
+        let start_call = Arc::clone(&self.start_call);
+        tokio::spawn(async move {
+            let Accepted { io, address: from } = accepted;
+            let secured = match timeout(limit, secure.secure(io)).await {
+                Ok(Ok(secured)) => secured,
+                Ok(Err(error)) => {
+                    tracing::debug!(peer = %from, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(peer = %from, "no TLS handshake within {limit:?}");
+                    return;
+                }
+            };
+            drop(handshake);
+            let (io, certificates) = secured;
+            let peer = match certificates {
+                Some(certificates) => Peer::with_certificates(from, certificates),
+                None => Peer::new(from),
+            };
+            let ended = serve_connection(io, peer.clone(), http2, phase, start_call).await;
+            log_end(&peer, ended);
+            drop((connection, address));
+        });
+    }
+
+    async fn drain(self) -> DrainReport {
+        let began_at = Instant::now();
+        for service in self.shared.services.values() {
+            service.drain();
+        }
+        let calls_at_start = self.shared.calls.open.load(Ordering::Acquire);
+        self.phase.send_replace(Phase::Draining);
+        if timeout(self.shared.config.drain_timeout, self.all_ended())
+            .await
+            .is_err()
+        {
+            self.phase.send_replace(Phase::Cutting);
+            self.all_ended().await;
+        }
+        let cut = std::mem::take(
+            &mut *self
+                .shared
+                .cut
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        DrainReport {
+            duration: began_at.elapsed(),
+            calls_at_start,
+            cut,
+        }
+    }
+
+    async fn all_ended(&self) {
+        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
+        // An error would say that the semaphore was closed, which nobody does.
+        let _ = self.connections.acquire_many(all).await;
+        self.shared.calls.wait_for_none().await;
+    }
+}
+
+fn log_end(peer: &Peer, ended: Result<(), ConnectionError>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// What `work` yields, unless `signal` comes first: then `None`.
+async fn until<T>(
+    mut signal: Pin<&mut impl Future<Output = ()>>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    // Signal and work race; the signal is looked at first, so that a busy listener cannot hide it.
+    std::future::poll_fn(|cx| {
+        if signal.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(None);
+        }
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
+}

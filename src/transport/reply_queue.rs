@@ -1,0 +1,161 @@
+//! The queue between a handler and the writer of its response.
+//!
+//! h2 gives one handle per response. If the handler held it, a handler that waits for something else
+//! could not be told that its client is gone. So the writer keeps the handle and watches, and the
+//! handler puts encoded messages here.
+//!
+//! The queue is one buffer of bytes. A handler that sends faster than the wire takes fills it, and
+//! many small messages leave as one DATA frame; it is emptied as soon as the handler waits, so that
+//! no message is late for it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::BytesMut;
+
+use crate::wire::{Encoding, Metadata, Status};
+
+/// A handler may queue its next message while less than this waits.
+const QUEUE_LIMIT: usize = 32 * 1024;
+
+/// Both ends of the queue. Clones are the same queue.
+#[derive(Clone)]
+pub(crate) struct ReplyQueue(Arc<Mutex<QueueState>>);
+
+/// What waits to be written, and what was said about it.
+pub(crate) struct QueueState {
+    /// Length-prefixed messages, back to back.
+    pub(crate) bytes: BytesMut,
+    /// Initial metadata, until Response-Headers leave.
+    pub(crate) metadata: Metadata,
+    /// Response-Headers are to leave before the first message.
+    pub(crate) headers_wanted: bool,
+    /// Response-Headers have left.
+    pub(crate) headers_sent: bool,
+    /// Trailing metadata for a call that ends OK.
+    pub(crate) trailers: Metadata,
+    /// How messages are compressed from here on.
+    pub(crate) encoding: Encoding,
+    /// What Response-Headers said, or will say, about compression.
+    pub(crate) announced: Encoding,
+    /// The handler said something, or asked for the means to.
+    pub(crate) answered: bool,
+    /// A `Replies` exists, so the handler may not be done.
+    pub(crate) replies_alive: bool,
+    /// A `Replies` was dropped by a panic.
+    pub(crate) replies_panicked: bool,
+    /// Messages queued so far.
+    pub(crate) messages: u64,
+    /// Their bytes, prefixes included.
+    pub(crate) queued_bytes: u64,
+    /// Why nothing can be queued any more.
+    closed: Option<Status>,
+    /// The handler, waiting for room.
+    producer: Option<Waker>,
+    /// The call's task.
+    writer: Option<Waker>,
+}
+
+impl ReplyQueue {
+    pub(crate) fn new(encoding: Encoding) -> Self {
+        Self(Arc::new(Mutex::new(QueueState {
+            bytes: BytesMut::new(),
+            metadata: Metadata::new(),
+            headers_wanted: false,
+            headers_sent: false,
+            trailers: Metadata::new(),
+            encoding,
+            announced: encoding,
+            answered: false,
+            replies_alive: false,
+            replies_panicked: false,
+            messages: 0,
+            queued_bytes: 0,
+            closed: None,
+            producer: None,
+            writer: None,
+        })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
+        // A message whose encoder panicked is half written; `Replies` says so by `replies_panicked`.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until another message may be queued.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the call ended before.
+    pub(crate) fn poll_room(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MutexGuard<'_, QueueState>, Status>> {
+        let mut state = self.lock();
+        if let Some(status) = &state.closed {
+            return Poll::Ready(Err(status.clone()));
+        }
+        if state.bytes.len() < QUEUE_LIMIT {
+            return Poll::Ready(Ok(state));
+        }
+        state.producer = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The call is over: whoever still wants to queue sees `status`.
+    pub(crate) fn close(&self, status: Status) {
+        let mut state = self.lock();
+        state.bytes = BytesMut::new();
+        state.closed = Some(status);
+        if let Some(producer) = state.producer.take() {
+            producer.wake();
+        }
+    }
+}
+
+impl QueueState {
+    /// Whether the writer has something to do.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.bytes.is_empty() || (self.headers_wanted && !self.headers_sent)
+    }
+
+    /// Something was queued: wakes the writer if it runs in another task than the caller.
+    pub(crate) fn queued(&mut self, length: usize) {
+        self.answered = true;
+        self.messages += 1;
+        self.queued_bytes += u64::try_from(length).unwrap_or(0);
+        self.wake_writer();
+    }
+
+    /// The writer has something to do.
+    pub(crate) fn wake_writer(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    /// The handler runs now, in the writer's own task, and the writer looks afterwards: no need to
+    /// wake it.
+    pub(crate) fn writer_looks_later(&mut self) {
+        self.writer = None;
+    }
+
+    /// The writer waits for work.
+    pub(crate) fn writer_waits(&mut self, cx: &Context<'_>) {
+        self.writer = Some(cx.waker().clone());
+    }
+
+    /// Takes what is queued, so that the handler has room again. Says whether a handler in this very
+    /// task waited for that, and is to be polled once more.
+    pub(crate) fn take(&mut self, cx: &Context<'_>) -> (BytesMut, bool) {
+        let bytes = self.bytes.split();
+        match self.producer.take() {
+            Some(producer) if producer.will_wake(cx.waker()) => (bytes, true),
+            Some(producer) => {
+                producer.wake();
+                (bytes, false)
+            }
+            None => (bytes, false),
+        }
+    }
+}

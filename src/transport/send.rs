@@ -1,0 +1,102 @@
+//! SendHalf: bytes out, under flow control.
+//!
+//! h2 buffers without bound whatever it is handed. So bytes wait here until the peer's windows and
+//! h2's own buffer have room, and only that much is handed over. Nothing is reserved while there is
+//! nothing to send: reserved window is lost to the connection's other streams.
+//!
+//! Spec: RFC 9113 §5.2.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Sleep, sleep};
+
+use super::response_writer::Gone;
+
+/// The sending half of a stream whose Response-Headers have left.
+pub(crate) struct SendHalf {
+    stream: h2::SendStream<Bytes>,
+    pending: Bytes,
+    stall_timeout: Duration,
+    /// Runs while the peer takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl SendHalf {
+    /// A peer that takes no byte for `stall_timeout` has its stream reset.
+    pub(crate) fn new(stream: h2::SendStream<Bytes>, stall_timeout: Duration) -> Self {
+        Self {
+            stream,
+            pending: Bytes::new(),
+            stall_timeout,
+            stalled: None,
+        }
+    }
+
+    /// Whether bytes wait for room.
+    pub(crate) fn is_blocked(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Bytes to send next. Only when nothing else is pending.
+    pub(crate) fn begin(&mut self, bytes: Bytes) {
+        self.pending = bytes;
+    }
+
+    /// Hands over as much as there is room for. Ready when all of it is.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        while !self.pending.is_empty() {
+            self.stream.reserve_capacity(self.pending.len());
+            let room = self.stream.capacity();
+            if room == 0 {
+                match self.stream.poll_capacity(cx) {
+                    Poll::Ready(Some(Ok(_))) => continue,
+                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Gone)),
+                    Poll::Pending => return self.poll_stalled(cx).map(Err),
+                }
+            }
+            self.stalled = None;
+            let chunk = self.pending.split_to(room.min(self.pending.len()));
+            self.stream.send_data(chunk, false).map_err(|_| Gone)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        let timeout = self.stall_timeout;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        ready!(timer.as_mut().poll(cx));
+        self.stream.send_reset(h2::Reason::CANCEL);
+        Poll::Ready(Gone)
+    }
+
+    /// As [`poll_send`](Self::poll_send), and ready also when the peer is gone meanwhile.
+    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        match self.poll_send(cx) {
+            Poll::Ready(sent) => Poll::Ready(sent),
+            Poll::Pending => self.poll_gone(cx).map(Err),
+        }
+    }
+
+    /// Ends the stream without trailers.
+    pub(crate) fn finish(&mut self) -> Result<(), Gone> {
+        self.stream.send_data(Bytes::new(), true).map_err(|_| Gone)
+    }
+
+    /// Ends the stream with its trailers.
+    pub(crate) fn send_trailers(&mut self, trailers: http::HeaderMap) -> Result<(), Gone> {
+        self.stream.send_trailers(trailers).map_err(|_| Gone)
+    }
+
+    /// Breaks the stream off.
+    pub(crate) fn reset(&mut self, reason: h2::Reason) {
+        self.stream.send_reset(reason);
+    }
+
+    /// Ready when the peer reset the stream, or the connection is lost.
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        self.stream.poll_reset(cx).map(|_| Gone)
+    }
+}

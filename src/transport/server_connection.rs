@@ -1,0 +1,613 @@
+//! One connection of a server, from its preface to its end.
+//!
+//! ```text
+//!   preface ─▶ SETTINGS ─▶ ┌ accept streams, poll each new call once ┐ ─▶ GOAWAY ─▶ linger ─▶ closed
+//!                          └ flush when nothing more can be done     ┘
+//! ```
+//!
+//! One task drives a connection. It accepts streams and polls each new call where it stands; a call
+//! that waits becomes a task of its own. Frames that calls leave in h2 go out in one write when the
+//! task has done all it can.
+//!
+//! h2 has no timers. All that belong to a connection are here: how long it may be silent at the
+//! start, when to ask whether the peer is alive, when the connection is too old or too long unused,
+//! and how long a farewell may take.
+//!
+//! Spec: RFC 9113 §3.4, §5.4, §6.8; gRFC A8, A9.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::Reason;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::Io;
+use super::config::{FirstPoll, Http2Config};
+use super::meter::{Abuse, SharedMeter};
+use super::peer::Peer;
+use super::phase::{Phase, PhaseWatch};
+use super::preface::{NotHttp2, expect_preface};
+use super::rate::Bucket;
+use super::server_stream::{ServerStream, Slot};
+
+/// After so many new calls their answers are flushed, though more calls wait.
+const CALLS_PER_FLUSH: u32 = 32;
+/// After so many new calls other tasks get their turn.
+const CALLS_PER_TURN: u32 = 256;
+/// How much is read and dropped after a farewell.
+const LINGER_BYTES: usize = 256 * 1024;
+
+/// What a call is, to a connection: something to poll until it has ended.
+pub(crate) type CallFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Makes a call of a stream.
+pub(crate) type StartCall = Arc<dyn Fn(ServerStream) -> CallFuture + Send + Sync>;
+
+/// What the calls of a connection share with it.
+pub(crate) struct ConnectionShared {
+    pub(crate) peer: Peer,
+    pub(crate) config: Arc<Http2Config>,
+    pub(crate) phase: PhaseWatch,
+    /// Calls whose handlers have not ended.
+    pub(super) calls: AtomicUsize,
+    /// What the peer's SETTINGS say about header lists; 0 is nothing.
+    peer_header_limit: AtomicUsize,
+    cancelled: Mutex<Cancelled>,
+}
+
+struct Cancelled {
+    bucket: Bucket,
+    too_many: bool,
+}
+
+impl ConnectionShared {
+    pub(crate) fn stream_window(&self) -> usize {
+        usize::try_from(self.config.stream_window).unwrap_or(usize::MAX)
+    }
+
+    /// The largest header list that the peer says it accepts.
+    pub(crate) fn peer_header_limit(&self) -> Option<usize> {
+        match self.peer_header_limit.load(Ordering::Relaxed) {
+            0 => None,
+            limit => Some(limit),
+        }
+    }
+
+    /// The peer gave up a call before we began to answer it.
+    pub(crate) fn count_cancelled(&self) {
+        let mut cancelled = self
+            .cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !cancelled.bucket.take(Instant::now()) {
+            cancelled.too_many = true;
+        }
+    }
+
+    fn too_many_cancelled(&self) -> bool {
+        self.cancelled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .too_many
+    }
+}
+
+/// Why a connection ended, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    /// It did not begin as HTTP/2.
+    #[error("{0}")]
+    NotHttp2(NotHttp2),
+    /// It said too little in the time it had.
+    #[error("no HTTP/2 preface within {0:?}")]
+    NoPreface(Duration),
+    /// HTTP/2 was broken, or the socket.
+    #[error("{0}")]
+    Http2(#[from] h2::Error),
+    /// The socket was.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Serves one connection until it ends.
+///
+/// # Errors
+///
+/// Whatever ended it before its time. There is nothing to do about it but to log it.
+pub(crate) async fn serve_connection(
+    io: Io,
+    peer: Peer,
+    config: Arc<Http2Config>,
+    phase: PhaseWatch,
+    start: StartCall,
+) -> Result<(), ConnectionError> {
+    let opened_at = Instant::now();
+    let meter = SharedMeter::new(io, &config);
+    let h2 = match timeout(config.preface_timeout, open(&meter, &config)).await {
+        Ok(Ok(h2)) => h2,
+        Ok(Err(error)) => {
+            linger(&meter, &config).await;
+            return Err(error);
+        }
+        Err(_) => return Err(ConnectionError::NoPreface(config.preface_timeout)),
+    };
+    let mut connection =
+        ServerConnection::new(h2, meter.clone(), peer, config, phase, start, opened_at);
+    let end = poll_fn(|cx| connection.poll(cx)).await;
+    let config = Arc::clone(&connection.shared.config);
+    drop(connection);
+    linger(&meter, &config).await;
+    end
+}
+
+async fn open(
+    meter: &SharedMeter,
+    config: &Http2Config,
+) -> Result<h2::server::Connection<SharedMeter, Bytes>, ConnectionError> {
+    expect_preface(meter)
+        .await?
+        .map_err(ConnectionError::NotHttp2)?;
+    let mut handshake = std::pin::pin!(
+        h2::server::Builder::new()
+            .max_concurrent_streams(config.max_concurrent_streams)
+            .initial_window_size(config.stream_window)
+            .initial_connection_window_size(config.connection_window)
+            .max_frame_size(config.max_frame_size)
+            .max_header_list_size(config.max_header_list_size)
+            .max_send_buffer_size(config.stream_send_buffer)
+            .data_frame_budget(config.data_frame_budget)
+            .max_concurrent_reset_streams(config.max_concurrent_reset_streams)
+            .reset_stream_duration(config.reset_stream_duration)
+            .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
+            // A client may open all its streams and cancel them again in one breath.
+            .max_pending_accept_reset_streams(
+                usize::try_from(config.max_concurrent_streams).unwrap_or(usize::MAX),
+            )
+            .handshake::<_, Bytes>(meter.clone())
+    );
+    let h2 = poll_fn(|cx| {
+        let opened = handshake.as_mut().poll(cx);
+        // Our SETTINGS wait in the meter. A socket that is not ready for them is no reason to wait.
+        let _ = meter.lock().poll_drain(cx)?;
+        opened.map_err(ConnectionError::from)
+    })
+    .await?;
+    Ok(h2)
+}
+
+/// Ends our direction and reads what still comes for a moment: a socket that is closed with bytes
+/// unread resets the connection, and the reset overtakes our last words.
+async fn linger(meter: &SharedMeter, config: &Http2Config) {
+    let farewell = async {
+        poll_fn(|cx| meter.lock().poll_close(cx)).await?;
+        poll_fn(|cx| meter.lock().poll_discard(cx, LINGER_BYTES)).await;
+        io::Result::Ok(())
+    };
+    // The peer may have been faster, or may not listen at all.
+    let _ = timeout(config.goaway_linger, farewell).await;
+}
+
+struct ServerConnection {
+    h2: h2::server::Connection<SharedMeter, Bytes>,
+    pings: Option<h2::PingPong>,
+    meter: SharedMeter,
+    shared: Arc<ConnectionShared>,
+    start: StartCall,
+    /// Wakes this task when the server's phase changes.
+    phase_changed: PhaseChange,
+    timer: Pin<Box<Sleep>>,
+    timer_polled: bool,
+    opened_at: Instant,
+    age_limit: Option<Instant>,
+    idle_since: Option<Instant>,
+    ping_sent_at: Option<Instant>,
+    drain: Option<Drain>,
+    /// The last word was said then; h2 only flushes.
+    closing_since: Option<Instant>,
+    /// Frames wait one turn of the other tasks, so that theirs leave in the same write.
+    flush_next_turn: bool,
+}
+
+/// A farewell that gives calls time to end.
+struct Drain {
+    began_at: Instant,
+    /// When what is left is cut, if there is a limit besides the server's own.
+    cut_at: Option<Instant>,
+    /// New streams are refused: the peer did not answer the PING that marks the last of them.
+    refusing: bool,
+}
+
+impl ServerConnection {
+    fn new(
+        mut h2: h2::server::Connection<SharedMeter, Bytes>,
+        meter: SharedMeter,
+        peer: Peer,
+        config: Arc<Http2Config>,
+        phase: PhaseWatch,
+        start: StartCall,
+        opened_at: Instant,
+    ) -> Self {
+        let age_limit = config
+            .max_connection_age
+            .map(|age| opened_at + jittered(age));
+        let pings = h2.ping_pong();
+        let bucket = Bucket::new(config.cancelled_streams, opened_at);
+        Self {
+            h2,
+            pings,
+            meter,
+            start,
+            phase_changed: Box::pin(phase.clone().next()),
+            shared: Arc::new(ConnectionShared {
+                peer,
+                config,
+                phase,
+                calls: AtomicUsize::new(0),
+                peer_header_limit: AtomicUsize::new(0),
+                cancelled: Mutex::new(Cancelled {
+                    bucket,
+                    too_many: false,
+                }),
+            }),
+            timer: Box::pin(sleep_until(opened_at)),
+            timer_polled: false,
+            opened_at,
+            age_limit,
+            idle_since: Some(opened_at),
+            ping_sent_at: None,
+            drain: None,
+            closing_since: None,
+            flush_next_turn: false,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        self.follow_phase(cx);
+        loop {
+            if let Poll::Ready(end) = self.poll_calls(cx) {
+                return Poll::Ready(end.map_err(ConnectionError::from));
+            }
+            // A limit crossed or a time run out may have given h2 new work: a GOAWAY, a PING.
+            let judged = self.closing_since.is_none() && self.judge();
+            if !judged && !self.poll_timer(cx) {
+                break;
+            }
+        }
+        if self.closing_since.is_some_and(|at| self.farewell_over(at)) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Accepts what streams there are, and lets h2 read, answer and write frames on the way.
+    fn poll_calls(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+        let mut accepted: u32 = 0;
+        loop {
+            match self.h2.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    self.begin_call(request, respond, cx);
+                    accepted += 1;
+                    if accepted.is_multiple_of(CALLS_PER_FLUSH) {
+                        // A socket that takes no more is seen again at the end of this turn.
+                        let _ = self.meter.lock().poll_drain(cx);
+                    }
+                    if accepted >= CALLS_PER_TURN {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn begin_call(
+        &mut self,
+        request: http::Request<h2::RecvStream>,
+        mut respond: h2::server::SendResponse<Bytes>,
+        cx: &mut Context<'_>,
+    ) {
+        let open = self.shared.calls.load(Ordering::Relaxed);
+        let limit = usize::try_from(self.shared.config.max_concurrent_streams);
+        let refusing = self.drain.as_ref().is_some_and(|drain| drain.refusing);
+        if refusing || limit.is_ok_and(|limit| open >= limit) {
+            // The client may try again elsewhere, without asking anyone. gRFC A6 §Transparent Retries.
+            respond.send_reset(Reason::REFUSED_STREAM);
+            return;
+        }
+        self.idle_since = None;
+        // The peer's SETTINGS come before its first request.
+        if let Some(limit) = self.meter.lock().seen().peer_max_header_list_size {
+            self.shared
+                .peer_header_limit
+                .store(limit, Ordering::Relaxed);
+        }
+        let slot = Slot::take(&self.shared);
+        let mut call = (self.start)(ServerStream::new(request, respond, slot));
+        // The task that is spawned here ends with its call: when the handler returns, the client goes
+        // away, the deadline passes, or this connection is closed and takes the stream with it.
+        let waits = match self.shared.config.first_poll {
+            FirstPoll::Inline => call.as_mut().poll(cx).is_pending(),
+            FirstPoll::Spawned => true,
+        };
+        if waits {
+            tokio::spawn(call);
+        }
+    }
+
+    // The connection task runs as soon as one handler has answered. If others are at work, it goes
+    // behind them once, so that one write takes the frames of all.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+        let calls = self.shared.calls.load(Ordering::Relaxed);
+        let mut meter = self.meter.lock();
+        meter.calls_open(calls > 0);
+        if meter.has_joined() && calls > 1 && !self.flush_next_turn {
+            self.flush_next_turn = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.flush_next_turn = false;
+        // Pending is woken when the socket takes more; until then h2 may go on.
+        if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
+            return Poll::Ready(Err(error.into()));
+        }
+        if calls == 0 {
+            meter.release_buffers();
+        }
+        Poll::Pending
+    }
+
+    fn follow_phase(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready((watch, phase)) = self.phase_changed.as_mut().poll(cx) {
+            match phase {
+                Some(Phase::Serving) => {}
+                Some(Phase::Draining) => self.begin_drain(None),
+                Some(Phase::Cutting) => self.close(Reason::NO_ERROR, None),
+                // The server was dropped, and its connections with it.
+                None => {
+                    self.phase_changed = Box::pin(std::future::pending());
+                    self.close(Reason::NO_ERROR, None);
+                    return;
+                }
+            }
+            self.phase_changed = Box::pin(watch.next());
+        }
+    }
+
+    fn begin_drain(&mut self, grace: Option<Duration>) {
+        if self.closing_since.is_some() || self.drain.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        self.drain = Some(Drain {
+            began_at: now,
+            cut_at: grace.map(|grace| now + grace),
+            refusing: false,
+        });
+        self.h2.graceful_shutdown();
+    }
+
+    fn close(&mut self, reason: Reason, why: Option<&'static str>) {
+        if self.closing_since.is_some() {
+            return;
+        }
+        self.closing_since = Some(Instant::now());
+        if let Some(why) = why {
+            self.meter.lock().explain_goaway(why);
+        }
+        self.h2.abrupt_shutdown(reason);
+    }
+
+    /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
+    fn judge(&mut self) -> bool {
+        let (abuse, resets) = {
+            let meter = self.meter.lock();
+            let seen = meter.seen();
+            (seen.abuse, seen.resets_written)
+        };
+        let abuse = abuse.or_else(|| {
+            self.shared
+                .too_many_cancelled()
+                .then_some(Abuse("too_many_cancellations"))
+        });
+        let calls = self.shared.calls.load(Ordering::Relaxed);
+        if calls == 0 && self.drain.as_ref().is_some_and(|drain| drain.refusing) {
+            self.close(Reason::NO_ERROR, None);
+            return true;
+        }
+        if let Some(Abuse(why)) = abuse {
+            tracing::debug!(peer = %self.shared.peer, why, "connection closed for abuse");
+            self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
+            return true;
+        }
+        // h2 counts its own resets over the whole life of a connection, and gives up on it in the
+        // end. A client with long-lived connections and many cancelled calls does no wrong: it is
+        // sent to a new connection in time.
+        let half = self.shared.config.max_local_error_reset_streams / 2;
+        if self.drain.is_none() && resets > u64::try_from(half).unwrap_or(u64::MAX) {
+            self.begin_drain(None);
+            return true;
+        }
+        false
+    }
+
+    /// Acts on every time that has run out, and sets the timer to the next. Says whether h2 has new
+    /// work.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.timer_polled && self.timer.is_elapsed() {
+            self.timer_polled = false;
+            let now = Instant::now();
+            if self.run_out(now) {
+                return true;
+            }
+        }
+        let Some(due) = self.next_due() else {
+            return false;
+        };
+        // A timer that is too early only costs a look; one that is too late would miss its time.
+        if !self.timer_polled || due < self.timer.deadline() {
+            self.timer.as_mut().reset(due);
+            self.timer_polled = true;
+            if self.timer.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        false
+    }
+
+    fn next_due(&mut self) -> Option<Instant> {
+        if let Some(since) = self.closing_since {
+            return Some(since + self.shared.config.goaway_linger);
+        }
+        let config = Arc::clone(&self.shared.config);
+        let calls = self.shared.calls.load(Ordering::Relaxed);
+        if calls == 0 && self.idle_since.is_none() && config.max_connection_idle.is_some() {
+            self.idle_since = Some(Instant::now());
+        }
+        let meter = self.meter.lock();
+        let seen = meter.seen();
+        let handshake = if !seen.settings {
+            Some(self.opened_at + config.preface_timeout)
+        } else if !seen.settings_acked {
+            Some(self.opened_at + config.settings_ack_timeout)
+        } else {
+            None
+        };
+        let header_block = seen
+            .header_block_since
+            .map(|since| since + config.header_block_timeout);
+        let keepalive = match (&self.drain, self.ping_sent_at) {
+            // While h2's own PING of a drain is unanswered, ours would not leave.
+            (Some(_), _) => None,
+            (None, Some(sent)) => Some(sent + config.keepalive_timeout),
+            (None, None) => config.keepalive_time.map(|time| seen.last_read_at + time),
+        };
+        let farewell = match &self.drain {
+            Some(drain) => {
+                let refuse = (!drain.refusing).then(|| drain.began_at + config.drain_ping_timeout);
+                earlier(drain.cut_at, refuse)
+            }
+            None => {
+                let idle = self
+                    .idle_since
+                    .filter(|_| calls == 0)
+                    .and_then(|since| config.max_connection_idle.map(|idle| since + idle));
+                earlier(self.age_limit, idle)
+            }
+        };
+        [header_block, keepalive, farewell]
+            .into_iter()
+            .fold(handshake, earlier)
+    }
+
+    // A peer that takes nothing any more does not take our last word either.
+    fn farewell_over(&self, since: Instant) -> bool {
+        since.elapsed() >= self.shared.config.goaway_linger
+    }
+
+    fn run_out(&mut self, now: Instant) -> bool {
+        if self.closing_since.is_some() {
+            return false;
+        }
+        let config = Arc::clone(&self.shared.config);
+        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let (last_read_at, header_block, settings, acked) = {
+            let meter = self.meter.lock();
+            let seen = meter.seen();
+            (
+                seen.last_read_at,
+                seen.header_block_since,
+                seen.settings,
+                seen.settings_acked,
+            )
+        };
+        if past(header_block.map(|since| since + config.header_block_timeout)) {
+            self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
+        } else if !settings && self.opened_at + config.preface_timeout <= now {
+            self.close(Reason::PROTOCOL_ERROR, Some("no_settings"));
+        } else if settings && !acked && self.opened_at + config.settings_ack_timeout <= now {
+            self.close(Reason::SETTINGS_TIMEOUT, Some("settings_not_acknowledged"));
+        } else if let Some(drain) = &mut self.drain {
+            if past(drain.cut_at) {
+                self.close(Reason::NO_ERROR, Some("max_age"));
+            } else if drain.began_at + config.drain_ping_timeout <= now {
+                drain.refusing = true;
+                if self.shared.calls.load(Ordering::Relaxed) > 0 {
+                    return false;
+                }
+                self.close(Reason::NO_ERROR, None);
+            } else {
+                return false;
+            }
+        } else if past(self.age_limit) {
+            self.begin_drain(config.max_connection_age_grace);
+        } else if past(
+            self.idle_since
+                .and_then(|at| config.max_connection_idle.map(|idle| at + idle)),
+        ) && self.shared.calls.load(Ordering::Relaxed) == 0
+        {
+            self.begin_drain(None);
+        } else {
+            return self.keep_alive(last_read_at, now);
+        }
+        true
+    }
+
+    // Any byte of the peer is a sign of life, not the answer to the PING alone. gRFC A8.
+    fn keep_alive(&mut self, last_read_at: Instant, now: Instant) -> bool {
+        let config = &self.shared.config;
+        let Some(time) = config.keepalive_time else {
+            return false;
+        };
+        if let Some(sent) = self.ping_sent_at {
+            if last_read_at >= sent {
+                self.ping_sent_at = None;
+            } else if sent + config.keepalive_timeout <= now {
+                tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
+                self.close(Reason::NO_ERROR, Some("keepalive_timeout"));
+                return true;
+            } else {
+                return false;
+            }
+        }
+        if last_read_at + time > now {
+            return false;
+        }
+        let Some(pings) = &mut self.pings else {
+            return false;
+        };
+        self.ping_sent_at = Some(now);
+        // The answer itself is not awaited; asking makes room for the next PING. An error means that
+        // the last one is still unanswered, or that the connection is over.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let _ = pings.poll_pong(&mut cx);
+        pings.send_ping(h2::Ping::opaque()).is_ok()
+    }
+}
+
+type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (only, None) | (None, only) => only,
+    }
+}
+
+/// Within a tenth of `age` either way, so that connections that were opened together do not all end
+/// together. gRFC A9.
+fn jittered(age: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // Seeded by the system for hash maps; good enough to spread timers, and no crate more.
+    let random = RandomState::new().hash_one(0_u8);
+    let [_, _, _, _, _, _, _, percentile] = random.to_be_bytes();
+    let thousandths = 900 + u32::from(percentile) * 200 / 255;
+    age / 1_000 * thousandths
+}

@@ -1,0 +1,141 @@
+//! One accepted stream, before anyone has looked at what it asks for.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::recv::RecvHalf;
+use super::reply_queue::ReplyQueue;
+use super::response_writer::ResponseWriter;
+use super::send::SendHalf;
+use super::server_connection::ConnectionShared;
+use crate::wire::{ContentType, Encoding};
+
+/// A stream that a client opened, with the slot that its call takes.
+pub(crate) struct ServerStream {
+    pub(crate) head: http::request::Parts,
+    pub(crate) halves: StreamHalves,
+    pub(crate) slot: Slot,
+}
+
+/// The two directions of a stream that nobody has used yet.
+pub(crate) struct StreamHalves {
+    connection: Arc<ConnectionShared>,
+    body: h2::RecvStream,
+    respond: h2::server::SendResponse<Bytes>,
+}
+
+/// The parts of a call that is being served.
+pub(crate) struct OpenCall {
+    pub(crate) connection: Arc<ConnectionShared>,
+    pub(crate) recv: RecvHalf,
+    pub(crate) queue: ReplyQueue,
+    pub(crate) writer: ResponseWriter,
+}
+
+/// One of the calls that a connection may have at once. Freed when the call's handler has really
+/// ended, not when its stream is closed: a client that resets streams frees nothing early.
+pub(crate) struct Slot(Arc<ConnectionShared>);
+
+impl Slot {
+    pub(crate) fn take(connection: &Arc<ConnectionShared>) -> Self {
+        connection.calls.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ServerStream {
+    pub(crate) fn new(
+        request: http::Request<h2::RecvStream>,
+        respond: h2::server::SendResponse<Bytes>,
+        slot: Slot,
+    ) -> Self {
+        let (head, body) = request.into_parts();
+        let connection = Arc::clone(&slot.0);
+        Self {
+            head,
+            halves: StreamHalves {
+                connection,
+                body,
+                respond,
+            },
+            slot,
+        }
+    }
+}
+
+impl StreamHalves {
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
+    /// Makes a call of the stream: messages up to `message_limit` bytes in, messages out that are
+    /// compressed by `encoding` if nobody says otherwise.
+    pub(crate) fn open(
+        self,
+        message_limit: usize,
+        encoding: Encoding,
+        content_type: ContentType,
+    ) -> OpenCall {
+        let Self {
+            connection,
+            body,
+            respond,
+        } = self;
+        let recv = RecvHalf::new(body, message_limit, connection.stream_window());
+        let queue = ReplyQueue::new(encoding);
+        let header_limit = connection.peer_header_limit();
+        let stall_timeout = connection.config.send_stall_timeout;
+        let writer = ResponseWriter::new(
+            respond,
+            queue.clone(),
+            content_type,
+            header_limit,
+            stall_timeout,
+        );
+        OpenCall {
+            connection,
+            recv,
+            queue,
+            writer,
+        }
+    }
+
+    /// Answers a request that does not become a call, and reads it to its end.
+    pub(crate) async fn answer(mut self, response: http::Response<()>, body: &'static str) {
+        // An error means that the client is gone, and nobody is left to be told.
+        if let Ok(stream) = self.respond.send_response(response, body.is_empty())
+            && !body.is_empty()
+        {
+            let mut send = SendHalf::new(stream, self.connection.config.send_stall_timeout);
+            send.begin(Bytes::from_static(body.as_bytes()));
+            if poll_fn(|cx| send.poll_all(cx)).await.is_ok() {
+                let _ = send.finish();
+            }
+        }
+        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
+        read_to_end(&recv, &self.connection).await;
+    }
+}
+
+/// Reads on into nothing after an early answer: what the client sent before it saw the answer is no
+/// fault, but h2 would count it as one once the stream is forgotten. For a moment only, and no more
+/// than one window; then dropping the stream says RST_STREAM(NO_ERROR). RFC 9113 §8.1.
+pub(crate) async fn read_to_end(recv: &RecvHalf, connection: &ConnectionShared) {
+    if recv.has_ended() {
+        return;
+    }
+    let limit = connection.stream_window();
+    let discarded = poll_fn(|cx| recv.poll_discard(cx, limit));
+    // Out of time is as good an end as any.
+    let _ = timeout(connection.config.early_answer_linger, discarded).await;
+}

@@ -1,0 +1,59 @@
+//! What a call's end means when it ends without a status: two tables, row for row as the
+//! documents have them.
+//!
+//! They are read in one direction only. A server never turns a status into an HTTP status: a call
+//! that failed is an HTTP success, 200, and says so in its trailers.
+//!
+//! Spec: gRPC-HTTP2 §Errors; gRPC, HTTP to gRPC Status Code Mapping; gRPC-Codes.
+
+use crate::spec::http2::error;
+use crate::wire::status::Code;
+
+/// The code for FLOW_CONTROL_ERROR. The document says INTERNAL; grpc-go says RESOURCE_EXHAUSTED.
+pub const FLOW_CONTROL_VIOLATION: Code = Code::Internal;
+
+/// The code for HTTP 431 (Request Header Fields Too Large). The document and grpc-java say
+/// INTERNAL; grpc-go says UNKNOWN. It matters because h2 itself answers 431.
+pub const HEADER_FIELDS_TOO_LARGE: Code = Code::Internal;
+
+/// The code of a call whose stream the peer reset, by the error code of RST_STREAM.
+///
+/// CANCEL becomes CANCELLED; a client whose own deadline has passed says DEADLINE_EXCEEDED instead.
+/// The document has no row for STREAM_CLOSED and HTTP_1_1_REQUIRED, and none for codes that it
+/// does not know; those rows are as grpc-go's.
+#[must_use]
+pub const fn code_for_reset(error_code: u32) -> Code {
+    match error_code {
+        // A reset that reports no error still takes the status away, even if all messages came.
+        error::NO_ERROR => Code::Internal,
+        error::PROTOCOL_ERROR => Code::Internal,
+        error::INTERNAL_ERROR => Code::Internal,
+        error::FLOW_CONTROL_ERROR => FLOW_CONTROL_VIOLATION,
+        error::SETTINGS_TIMEOUT => Code::Internal,
+        error::STREAM_CLOSED => Code::Internal,
+        error::FRAME_SIZE_ERROR => Code::Internal,
+        // Nothing was done with the request, so it may be tried again.
+        error::REFUSED_STREAM => Code::Unavailable,
+        error::CANCEL => Code::Cancelled,
+        error::COMPRESSION_ERROR => Code::Internal,
+        error::CONNECT_ERROR => Code::Internal,
+        error::ENHANCE_YOUR_CALM => Code::ResourceExhausted,
+        error::INADEQUATE_SECURITY => Code::PermissionDenied,
+        error::HTTP_1_1_REQUIRED => Code::Internal,
+        _ => Code::Unknown,
+    }
+}
+
+/// The code of a response that has no `grpc-status`, by its HTTP status.
+#[must_use]
+pub const fn code_for_http_status(status: u16) -> Code {
+    match status {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        431 => HEADER_FIELDS_TOO_LARGE,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}

@@ -1,0 +1,20 @@
+//! Whole calls, against a client on bare h2 and against peers that write their frames by hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod compression;
+mod deadline;
+mod faults;
+mod lifecycle;
+mod metadata;
+mod streams;
+mod support;
+mod traps;
+mod unary;
