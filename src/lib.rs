@@ -110,6 +110,9 @@ pub use wire::{Code, Encoding, Metadata, Origin, Status};
 ///     }
 /// }
 /// ```
+///
+/// A program that uses only some of a package's services and messages is told so by the compiler:
+/// `#[allow(dead_code)]` above the module says that this is meant.
 #[macro_export]
 macro_rules! include_proto {
     ($package:literal) => {
