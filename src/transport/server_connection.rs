@@ -586,7 +586,9 @@ impl ServerConnection {
             return false;
         };
         if let Some(sent) = self.ping_sent_at {
-            if last_read_at > sent {
+            // An answer may come in the very instant of the question. What was read before is older
+            // by `time` at least.
+            if last_read_at >= sent {
                 self.ping_sent_at = None;
             } else if sent + config.keepalive_timeout <= now {
                 tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
