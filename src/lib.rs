@@ -62,6 +62,8 @@ mod call;
 mod server;
 #[cfg(feature = "server")]
 mod transport;
+#[cfg(feature = "cli")]
+pub mod tutorial;
 
 #[cfg(feature = "server")]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
