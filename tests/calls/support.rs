@@ -49,7 +49,9 @@ impl Seen {
                 changed.await;
             }
         };
-        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never: {what}"));
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("never: {what}"));
     }
 
     pub fn running(&self) -> usize {
@@ -236,14 +238,24 @@ impl Service for Probe {
 pub async fn tcp_server(service: impl Service, config: ServerConfig) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(Server::new().with_config(config).add(service).serve(listener));
+    tokio::spawn(
+        Server::new()
+            .with_config(config)
+            .add(service)
+            .serve(listener),
+    );
     address
 }
 
 /// Serves one end of a pipe, and yields the other.
 pub fn piped_server(service: impl Service, config: ServerConfig) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
-    tokio::spawn(Server::new().with_config(config).add(service).serve_io(theirs));
+    tokio::spawn(
+        Server::new()
+            .with_config(config)
+            .add(service)
+            .serve_io(theirs),
+    );
     ours
 }
 
@@ -262,13 +274,22 @@ pub struct Answer {
 
 impl Answer {
     pub fn code(&self) -> Option<&str> {
-        let from = if self.trailers_only { &self.headers } else { &self.trailers };
+        let from = if self.trailers_only {
+            &self.headers
+        } else {
+            &self.trailers
+        };
         from.get("grpc-status").map(|value| value.to_str().unwrap())
     }
 
     pub fn text(&self) -> &str {
-        let from = if self.trailers_only { &self.headers } else { &self.trailers };
-        from.get("grpc-message").map_or("", |value| value.to_str().unwrap())
+        let from = if self.trailers_only {
+            &self.headers
+        } else {
+            &self.trailers
+        };
+        from.get("grpc-message")
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -284,7 +305,11 @@ pub struct Call {
 
 impl Client {
     pub async fn over(io: impl barewire::ByteStream + 'static) -> Self {
-        Self::with(io, h2::client::Builder::new().initial_max_send_streams(100_000)).await
+        Self::with(
+            io,
+            h2::client::Builder::new().initial_max_send_streams(100_000),
+        )
+        .await
     }
 
     pub async fn with(
@@ -332,7 +357,11 @@ impl Client {
 
 pub fn encoded(message: &str) -> Bytes {
     let body = prost::Message::encode_to_vec(&message.to_owned()).into();
-    encode_message(&RawMessage { compressed: false, body }).unwrap()
+    encode_message(&RawMessage {
+        compressed: false,
+        body,
+    })
+    .unwrap()
 }
 
 impl Call {
@@ -372,7 +401,9 @@ impl Call {
 
     /// Reads the answer.
     pub async fn answer(self) -> Answer {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time")
+        tokio::time::timeout(PATIENCE, self.read_answer())
+            .await
+            .expect("an answer in time")
     }
 
     async fn read_answer(self) -> Answer {
@@ -400,7 +431,9 @@ impl Call {
             body.flow_control().release_capacity(chunk.len()).unwrap();
             deframer.push(chunk);
             while let Some(message) = deframer.next_message().unwrap() {
-                answer.messages.push(prost::Message::decode(message.body).unwrap());
+                answer
+                    .messages
+                    .push(prost::Message::decode(message.body).unwrap());
             }
         }
         match body.trailers().await {
@@ -489,7 +522,10 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 impl<T: barewire::ByteStream> RawPeer<T> {
     /// Says the preface and empty SETTINGS.
     pub async fn begin(io: T) -> Self {
-        let mut peer = Self { io, buffered: VecDeque::new() };
+        let mut peer = Self {
+            io,
+            buffered: VecDeque::new(),
+        };
         let mut bytes = PREFACE.to_vec();
         bytes.extend(frame(SETTINGS, 0, 0, &[]));
         bytes.extend(frame(SETTINGS, ACK, 0, &[]));
@@ -499,7 +535,10 @@ impl<T: barewire::ByteStream> RawPeer<T> {
 
     /// Says nothing.
     pub fn silent(io: T) -> Self {
-        Self { io, buffered: VecDeque::new() }
+        Self {
+            io,
+            buffered: VecDeque::new(),
+        }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -508,7 +547,9 @@ impl<T: barewire::ByteStream> RawPeer<T> {
 
     /// The next frame; `None` at the end of the stream, be it clean or not.
     pub async fn frame(&mut self) -> Option<Frame> {
-        tokio::time::timeout(PATIENCE, self.next_frame()).await.expect("a frame in time")
+        tokio::time::timeout(PATIENCE, self.next_frame())
+            .await
+            .expect("a frame in time")
     }
 
     async fn next_frame(&mut self) -> Option<Frame> {
@@ -523,7 +564,12 @@ impl<T: barewire::ByteStream> RawPeer<T> {
         }
         let payload = self.buffered.drain(..length).collect();
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        Some(Frame {
+            kind: head[3],
+            flags: head[4],
+            stream,
+            payload,
+        })
     }
 
     async fn read(&mut self) -> Option<()> {
@@ -553,7 +599,10 @@ impl<T: barewire::ByteStream> RawPeer<T> {
         while let Some(frame) = self.frame().await {
             if frame.kind == GOAWAY {
                 let code = u32::from_be_bytes(frame.payload[4..8].try_into().unwrap());
-                last = Some((code, String::from_utf8_lossy(&frame.payload[8..]).into_owned()));
+                last = Some((
+                    code,
+                    String::from_utf8_lossy(&frame.payload[8..]).into_owned(),
+                ));
             }
         }
         last
