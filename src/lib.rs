@@ -82,7 +82,7 @@ pub use transport::peer::{Peer, PeerAddress};
 pub use transport::tls::{ClientCertificates, ServerTls, TlsError};
 pub use wire::{Code, Encoding, Metadata, Origin, Status};
 
-/// Brings in what [`codegen`] printed for a package: its messages, and its services.
+/// Brings in what `codegen` printed for a package: its messages, and its services.
 ///
 /// The argument is the package as the `.proto` file has it. What has no package is `"_"`.
 ///

@@ -2,11 +2,10 @@
 
 use http::Extensions;
 use http::uri::Authority;
-use tokio::sync::watch;
 
 use super::{Deadline, Inbound};
 use crate::transport::peer::Peer;
-use crate::transport::server_connection::Phase;
+use crate::transport::phase::PhaseWatch;
 use crate::wire::{Encoding, Metadata, MethodPath, Status};
 
 /// What a handler is called with: a message, or an [`Inbound`] of messages, and what came with it.
@@ -29,7 +28,7 @@ pub struct Request<T> {
     pub peer: Peer,
     /// Whatever the code before the handler has left for it.
     pub extensions: Extensions,
-    phase: watch::Receiver<Phase>,
+    phase: PhaseWatch,
 }
 
 /// All of a request but its message.
@@ -41,7 +40,7 @@ pub(crate) struct RequestParts {
     pub(crate) authority: Option<Authority>,
     pub(crate) peer: Peer,
     pub(crate) extensions: Extensions,
-    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) phase: PhaseWatch,
 }
 
 impl<T> Request<T> {
@@ -104,11 +103,7 @@ impl<T> Request<T> {
     ///
     /// Safe.
     pub fn draining(&self) -> impl Future<Output = ()> + Send + use<T> {
-        let mut phase = self.phase.clone();
-        async move {
-            // An error says that the server is gone, which is as good as draining.
-            let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
-        }
+        self.phase.clone().drain_begins()
     }
 }
 

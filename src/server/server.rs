@@ -19,7 +19,8 @@ use crate::call::{CallRecord, Observer};
 use crate::transport::ByteStream;
 use crate::transport::config::Http2Config;
 use crate::transport::peer::{Peer, PeerAddress};
-use crate::transport::server_connection::{ConnectionError, Phase, StartCall, serve_connection};
+use crate::transport::phase::{Phase, PhaseWatch};
+use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
 use crate::transport::server_stream::OpenCall;
 use crate::wire::MethodPath;
 use crate::wire::{Code, Status};
@@ -155,7 +156,7 @@ impl Server {
             Box::new(io),
             peer.clone(),
             Arc::clone(&running.http2),
-            running.phase.subscribe(),
+            PhaseWatch::of(&running.phase),
             Arc::clone(&running.start_call),
         );
         log_end(&peer, ended.await);
@@ -220,7 +221,7 @@ impl ServerShared {
         if outcome
             .as_ref()
             .is_err_and(|status| status.code == Code::Cancelled)
-            && *call.connection.phase.borrow() == Phase::Cutting
+            && call.connection.phase.now() == Phase::Cutting
         {
             let cut = CutCall {
                 path: path.clone(),
@@ -344,7 +345,7 @@ impl Running {
         };
         let limit = self.shared.config.tls_handshake_timeout;
         let http2 = Arc::clone(&self.http2);
-        let phase = self.phase.subscribe();
+        let phase = PhaseWatch::of(&self.phase);
         let start_call = Arc::clone(&self.start_call);
         tokio::spawn(async move {
             let Accepted { io, address: from } = accepted;

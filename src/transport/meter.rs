@@ -361,7 +361,7 @@ impl Seen {
 
     fn received_head(&mut self, head: FrameHead, small_frames: &mut u32) {
         let ack = head.flags & flag::ACK != 0;
-        let allowed = match head.kind {
+        let too_many = match head.kind {
             frame_type::DATA => {
                 if head.length < SMALL_DATA_FRAME && head.flags & flag::END_STREAM == 0 {
                     *small_frames += 1;
@@ -376,30 +376,23 @@ impl Seen {
             frame_type::WINDOW_UPDATE => {
                 self.window_updates += 1;
                 let earned = self.frames_answered.saturating_mul(10);
-                self.window_updates <= earned.saturating_add(self.window_update_slack)
+                let allowed = earned.saturating_add(self.window_update_slack);
+                (self.window_updates > allowed).then_some("too_many_window_updates")
             }
             frame_type::PING if !ack => {
-                if !self.ping_policy.received(self.now) {
-                    self.abuse.get_or_insert(Abuse("too_many_pings"));
-                }
-                self.pings.take(self.now)
+                let in_time = self.ping_policy.received(self.now);
+                (!self.pings.take(self.now) || !in_time).then_some("too_many_pings")
             }
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
                 self.settings |= !ack;
-                self.settings_frames.take(self.now)
+                (!self.settings_frames.take(self.now)).then_some("too_many_settings")
             }
             // PING acknowledgements, PRIORITY, and types that we do not know.
-            _ => self.idle_frames.take(self.now),
+            _ => (!self.idle_frames.take(self.now)).then_some("too_many_idle_frames"),
         };
-        if !allowed {
-            let text = match head.kind {
-                frame_type::PING => "too_many_pings",
-                frame_type::SETTINGS => "too_many_settings",
-                frame_type::WINDOW_UPDATE => "too_many_window_updates",
-                _ => "too_many_idle_frames",
-            };
-            self.abuse.get_or_insert(Abuse(text));
+        if self.abuse.is_none() {
+            self.abuse = too_many.map(Abuse);
         }
     }
 

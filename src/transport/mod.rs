@@ -18,7 +18,7 @@
 //! | `recv` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
-//! | `peer` | who is there |
+//! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
 pub(crate) mod config;
@@ -26,6 +26,7 @@ mod errors;
 mod frame_scanner;
 mod meter;
 pub(crate) mod peer;
+pub(crate) mod phase;
 mod ping_policy;
 mod preface;
 mod rate;

@@ -25,13 +25,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
 use super::meter::{Abuse, SharedMeter};
 use super::peer::Peer;
+use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
 use super::rate::Bucket;
 use super::server_stream::{ServerStream, Slot};
@@ -48,22 +48,11 @@ pub(crate) type CallFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Makes a call of a stream.
 pub(crate) type StartCall = Arc<dyn Fn(ServerStream) -> CallFuture + Send + Sync>;
 
-/// What a server is doing, told to all of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Calls are welcome.
-    Serving,
-    /// Calls go on, new ones are not welcome.
-    Draining,
-    /// What is left is cut.
-    Cutting,
-}
-
 /// What the calls of a connection share with it.
 pub(crate) struct ConnectionShared {
     pub(crate) peer: Peer,
     pub(crate) config: Arc<Http2Config>,
-    pub(crate) phase: watch::Receiver<Phase>,
+    pub(crate) phase: PhaseWatch,
     /// Calls whose handlers have not ended.
     pub(super) calls: AtomicUsize,
     /// What the peer's SETTINGS say about header lists; 0 is nothing.
@@ -134,7 +123,7 @@ pub(crate) async fn serve_connection(
     io: Io,
     peer: Peer,
     config: Arc<Http2Config>,
-    phase: watch::Receiver<Phase>,
+    phase: PhaseWatch,
     start: StartCall,
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
@@ -211,8 +200,6 @@ struct ServerConnection {
     start: StartCall,
     /// Wakes this task when the server's phase changes.
     phase_changed: PhaseChange,
-    phase: watch::Receiver<Phase>,
-    phase_polled: bool,
     timer: Pin<Box<Sleep>>,
     timer_polled: bool,
     opened_at: Instant,
@@ -241,7 +228,7 @@ impl ServerConnection {
         meter: SharedMeter,
         peer: Peer,
         config: Arc<Http2Config>,
-        phase: watch::Receiver<Phase>,
+        phase: PhaseWatch,
         start: StartCall,
         opened_at: Instant,
     ) -> Self {
@@ -255,8 +242,7 @@ impl ServerConnection {
             pings,
             meter,
             start,
-            phase_changed: next_phase(phase.clone()),
-            phase: phase.clone(),
+            phase_changed: Box::pin(phase.clone().next()),
             shared: Arc::new(ConnectionShared {
                 peer,
                 config,
@@ -268,7 +254,6 @@ impl ServerConnection {
                     too_many: false,
                 }),
             }),
-            phase_polled: false,
             timer: Box::pin(sleep_until(opened_at)),
             timer_polled: false,
             opened_at,
@@ -374,25 +359,20 @@ impl ServerConnection {
     }
 
     fn follow_phase(&mut self, cx: &mut Context<'_>) {
-        if self.phase_polled && !self.phase.has_changed().unwrap_or(true) {
-            return;
-        }
-        while self.phase_changed.as_mut().poll(cx).is_ready() {
-            let phase = *self.phase.borrow_and_update();
-            if self.phase.has_changed().is_err() {
-                // The server was dropped, and its connections with it.
-                self.phase_changed = Box::pin(std::future::pending());
-                self.close(Reason::NO_ERROR, None);
-                break;
-            }
-            self.phase_changed = next_phase(self.phase.clone());
+        while let Poll::Ready((watch, phase)) = self.phase_changed.as_mut().poll(cx) {
             match phase {
-                Phase::Serving => {}
-                Phase::Draining => self.begin_drain(None),
-                Phase::Cutting => self.close(Reason::NO_ERROR, None),
+                Some(Phase::Serving) => {}
+                Some(Phase::Draining) => self.begin_drain(None),
+                Some(Phase::Cutting) => self.close(Reason::NO_ERROR, None),
+                // The server was dropped, and its connections with it.
+                None => {
+                    self.phase_changed = Box::pin(std::future::pending());
+                    self.close(Reason::NO_ERROR, None);
+                    return;
+                }
             }
+            self.phase_changed = Box::pin(watch.next());
         }
-        self.phase_polled = true;
     }
 
     fn begin_drain(&mut self, grace: Option<Duration>) {
@@ -586,8 +566,6 @@ impl ServerConnection {
             return false;
         };
         if let Some(sent) = self.ping_sent_at {
-            // An answer may come in the very instant of the question. What was read before is older
-            // by `time` at least.
             if last_read_at >= sent {
                 self.ping_sent_at = None;
             } else if sent + config.keepalive_timeout <= now {
@@ -613,14 +591,7 @@ impl ServerConnection {
     }
 }
 
-type PhaseChange = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn next_phase(mut phase: watch::Receiver<Phase>) -> PhaseChange {
-    Box::pin(async move {
-        // An error is a change too: the server is gone.
-        let _ = phase.changed().await;
-    })
-}
+type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;
 
 fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {

@@ -123,11 +123,11 @@ pub enum WireError {
     InvalidBase64(Box<str>),
 
     /// The request's messages are in a coding that we cannot read. gRPC-Compression.
-    #[error("grpc-encoding \"{0}\" is not supported, but {supported} is", supported = AcceptEncoding::SUPPORTED)]
+    #[error("grpc-encoding \"{0}\" is not supported; supported: {SUPPORTED}")]
     UnsupportedRequestEncoding(Box<str>),
 
     /// The response's messages are in a coding that we cannot read. gRPC-Compression.
-    #[error("grpc-encoding \"{0}\" of the response was not asked for; accepted is {supported}", supported = AcceptEncoding::SUPPORTED)]
+    #[error("grpc-encoding \"{0}\" of the response is not supported; supported: {SUPPORTED}")]
     UnsupportedResponseEncoding(Box<str>),
 
     /// Header fields together are larger than the limit. RFC 9113 §6.5.2 says how to count.
@@ -218,6 +218,9 @@ pub(super) fn quote(bytes: &[u8]) -> Box<str> {
     };
     format!("{}…", start.escape_ascii()).into()
 }
+
+/// What the texts above name as supported.
+const SUPPORTED: AcceptEncoding = AcceptEncoding::SUPPORTED;
 
 /// Enough to recognize a value in a capture, and little enough for a header field.
 const QUOTE_LIMIT: usize = 64;

@@ -15,8 +15,8 @@
 //! A client may also find that nobody here speaks gRPC: a proxy answers with a page. Then the HTTP
 //! status is all there is, and the start of the page goes into the text for people.
 //!
-//! Spec: gRPC-HTTP2 §Responses (Response-Headers, Trailers-Only), RFC 9113 §8.1; gRPC, HTTP to gRPC
-//! Status Code Mapping.
+//! Spec: gRPC-HTTP2 §Responses (Response-Headers, Trailers-Only), RFC 9113 §8.1; gRPC, HTTP to
+//! gRPC Status Code Mapping.
 
 use std::sync::LazyLock;
 

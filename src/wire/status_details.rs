@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The code in it must not contradict `grpc-status`. When it does, the plain field holds and the
-//! details are dropped: they speak of some other failure. grpc-go makes such a call INTERNAL, others
-//! do not look. Details that cannot be read are dropped too; the status remains.
+//! details are dropped: they speak of some other failure. grpc-go makes such a call INTERNAL,
+//! others do not look. Details that cannot be read are dropped too; the status remains.
 //!
 //! To find the code only field keys and lengths are read; no message type is needed for that.
 //!

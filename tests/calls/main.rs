@@ -9,5 +9,10 @@
     unreachable_pub
 )]
 
+mod deadline;
+mod faults;
+mod lifecycle;
+mod streams;
 mod support;
+mod traps;
 mod unary;

@@ -259,6 +259,12 @@ pub fn piped_server(service: impl Service, config: ServerConfig) -> DuplexStream
     ours
 }
 
+pub async fn connect(address: std::net::SocketAddr) -> TcpStream {
+    let io = TcpStream::connect(address).await.unwrap();
+    io.set_nodelay(true).unwrap();
+    io
+}
+
 /// How a call ended for a client on bare h2.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -324,9 +330,7 @@ impl Client {
     }
 
     pub async fn tcp(address: std::net::SocketAddr) -> Self {
-        let io = TcpStream::connect(address).await.unwrap();
-        io.set_nodelay(true).unwrap();
-        Self::over(io).await
+        Self::over(connect(address).await).await
     }
 
     pub async fn start(&self, method: &str, more: &[(&str, &str)]) -> Call {
@@ -588,6 +592,16 @@ impl<T: barewire::ByteStream> RawPeer<T> {
         loop {
             let frame = self.frame().await?;
             if frame.kind == kind {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Reads up to the first frame on `stream`; `None` if the connection ends before.
+    pub async fn frame_on(&mut self, stream: u32) -> Option<Frame> {
+        loop {
+            let frame = self.frame().await?;
+            if frame.stream == stream {
                 return Some(frame);
             }
         }

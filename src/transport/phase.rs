@@ -1,0 +1,44 @@
+//! What a server is doing, as its connections and calls need to know it.
+
+use tokio::sync::watch;
+
+/// What a server is doing, told to all of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Calls are welcome.
+    Serving,
+    /// Calls go on, new ones are not welcome.
+    Draining,
+    /// What is left is cut.
+    Cutting,
+}
+
+/// A server's phase, to be looked at and waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct PhaseWatch(watch::Receiver<Phase>);
+
+impl PhaseWatch {
+    pub(crate) fn of(phase: &watch::Sender<Phase>) -> Self {
+        Self(phase.subscribe())
+    }
+
+    /// The phase now.
+    pub(crate) fn now(&self) -> Phase {
+        *self.0.borrow()
+    }
+
+    /// Waits until the server no longer serves. A server that was dropped does not either.
+    pub(crate) async fn drain_begins(mut self) {
+        let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// Waits until the phase is another than this watch has seen. Yields `None` when the server was
+    /// dropped.
+    pub(crate) async fn next(mut self) -> (Self, Option<Phase>) {
+        let phase = match self.0.changed().await {
+            Ok(()) => Some(*self.0.borrow_and_update()),
+            Err(_) => None,
+        };
+        (self, phase)
+    }
+}

@@ -1,0 +1,27 @@
+//! The grammar of gRPC over HTTP/2, against real bytes. One module for each file of `src/wire`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::type_complexity,
+    clippy::wildcard_enum_match_arm
+)]
+
+mod compression;
+mod content_type;
+mod error;
+mod framing;
+mod header_size;
+mod metadata;
+mod path;
+mod percent;
+mod request_headers;
+mod response_headers;
+mod status;
+mod status_details;
+mod support;
+mod tables;
+mod timeout;
+mod trailers;

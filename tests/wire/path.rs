@@ -1,0 +1,46 @@
+//! `wire::path`: P19–P22.
+
+use barewire::wire::{Code, MethodPath, WireError};
+use http::uri::PathAndQuery;
+
+fn parse(path: &str) -> Result<MethodPath, WireError> {
+    MethodPath::parse(PathAndQuery::try_from(path).unwrap())
+}
+
+#[test]
+#[rustfmt::skip]
+fn p020_a_path_is_split_at_its_last_slash_and_taken_byte_for_byte() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("/helloworld.Greeter/SayHello", "helloworld.Greeter", "SayHello"),
+        ("/Contact/Assign",              "Contact",            "Assign"),       // P19: no package
+        ("/helloworld.greeter/sayHello", "helloworld.greeter", "sayHello"),     // another method
+        ("/a/b/C",                       "a/b",                "C"),
+        ("//b/C",                        "/b",                 "C"),
+        ("/S/M%20x",                     "S",                  "M%20x"),        // not decoded
+        ("/S/M?x=1",                     "S",                  "M?x=1"),        // P21: no query
+        ("/S/M?x/y",                     "S/M?x",              "y"),
+        ("/S?/M",                        "S?",                 "M"),
+        ("/?x/y",                        "?x",                 "y"),
+    ];
+    for (path, service, method) in cases {
+        let parsed = parse(path).unwrap();
+        assert_eq!((parsed.service(), parsed.method()), (*service, *method), "{path}");
+        assert_eq!(parsed.as_str(), *path);
+        assert_eq!(format!("{parsed} {parsed:?}"), format!("{path} {path:?}"));
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn p022_a_path_without_two_names_is_unimplemented() {
+    for path in ["/", "*", "/S", "/S/", "//M", "//", "/S/M/"] {
+        let error = match parse(path) {
+            Err(error) => error,
+            // P20: a slash at the end is not forgiven; it leaves a method without a name.
+            Ok(parsed) => panic!("{path} became {parsed}"),
+        };
+        assert_eq!(error, WireError::InvalidPath(path.into()));
+        assert_eq!(error.code(), Code::Unimplemented);
+        assert_eq!(error.to_string(), format!("path {path:?} is not /service/method"));
+    }
+}
