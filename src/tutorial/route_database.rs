@@ -59,8 +59,7 @@ impl RouteDatabase {
 }
 
 /// What is wrong with a route database, and where.
-#[derive(Debug, thiserror::Error)]
-#[error("line {line}, column {column}: {what}")]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct RouteDatabaseError {
     /// The line, from one.
@@ -70,6 +69,15 @@ pub struct RouteDatabaseError {
     /// What was found there, and what was expected.
     pub what: String,
 }
+
+impl fmt::Display for RouteDatabaseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, what } = self;
+        write!(f, "line {line}, column {column}: {what}")
+    }
+}
+
+impl std::error::Error for RouteDatabaseError {}
 
 impl From<serde_json::Error> for RouteDatabaseError {
     fn from(error: serde_json::Error) -> Self {

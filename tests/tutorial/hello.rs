@@ -52,8 +52,9 @@ async fn the_route_is_summed_up_at_its_first_point_while_the_client_still_sends(
 
 #[tokio::test]
 async fn a_route_without_points_is_all_zero() {
+    let none: &[Point] = &[];
     let (summaries, ended) =
-        call::<RouteSummary>(&client().await, "/hello.Hello/RecordRoute", &[] as &[Point]).await;
+        call::<RouteSummary>(&client().await, "/hello.Hello/RecordRoute", none).await;
     assert_eq!((summaries, ended), (vec![RouteSummary::default()], OK));
 }
 
