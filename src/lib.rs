@@ -51,6 +51,8 @@
 // Generated code names this crate as its users do, inside of it too.
 extern crate self as barewire;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "codegen")]
 pub mod codegen;
 pub mod spec;
