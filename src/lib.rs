@@ -62,6 +62,8 @@ pub mod wire;
 mod call;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(any(feature = "health", feature = "reflection"))]
+pub mod services;
 #[cfg(feature = "server")]
 mod transport;
 #[cfg(feature = "cli")]

@@ -1,8 +1,11 @@
 //! When a call must have ended.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// The moment at which a call ends with DEADLINE_EXCEEDED, if it has not ended before. It covers the
 /// whole call, each message of a stream included.
@@ -38,3 +41,43 @@ impl Deadline {
 
 /// As good as never, and safe to add to any moment: a hundred years.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A timer that is made when it is first waited for. Most calls end before they wait for anything,
+/// and then cost no timer.
+#[derive(Debug)]
+pub(crate) struct LazyTimer {
+    deadline: Option<Deadline>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl LazyTimer {
+    /// A timer for `deadline`; without one it never runs out.
+    pub(crate) fn new(deadline: Option<Deadline>) -> Self {
+        Self {
+            deadline,
+            sleep: None,
+        }
+    }
+
+    /// Ready when the deadline has passed.
+    pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
+        self.sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline.at())))
+            .as_mut()
+            .poll(cx)
+    }
+
+    /// What `work` yields, or `None` if the deadline passes before. Work that is done in time wins,
+    /// also over a deadline that has passed.
+    pub(crate) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            Poll::Pending => self.poll_passed(cx).map(|()| None),
+        })
+        .await
+    }
+}

@@ -17,6 +17,7 @@ mod request;
 mod response;
 
 pub use deadline::Deadline;
+pub(crate) use deadline::LazyTimer;
 pub use inbound::Inbound;
 pub use observer::{CallRecord, Observer};
 pub use request::Request;

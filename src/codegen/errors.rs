@@ -30,10 +30,20 @@ impl Includes {
     pub(super) fn read(&self, protos: &[impl AsRef<Path>]) -> Result<Compiler> {
         let mut compiler = Compiler::new(&self.0).map_err(|error| self.explain(&error))?;
         compiler.include_imports(true);
-        compiler
-            .open_files(protos)
-            .map_err(|error| self.explain(&error))?;
+        for proto in protos.iter().map(AsRef::as_ref) {
+            let opened = compiler.open_file(proto);
+            opened.map_err(|error| match error.file() {
+                // protox takes it for a file that lies elsewhere.
+                None if !proto.exists() => self.explain_absence(proto),
+                _ => self.explain(&error),
+            })?;
+        }
         Ok(compiler)
+    }
+
+    fn explain_absence(&self, proto: &Path) -> Error {
+        let text = format!("file '{}' not found; {}", proto.display(), self.searched());
+        problem(ErrorKind::NotFound, text)
     }
 
     fn explain(&self, error: &protox::Error) -> Error {

@@ -107,6 +107,15 @@ fn break_field(indent: &str, name: &str, kind: &str) -> String {
     }
 }
 
+/// `pub trait name: bounds {`.
+pub(super) fn trait_head(name: &str, bounds: &str) -> String {
+    let head = format!("pub trait {name}: {bounds} {{");
+    if head.len() <= TRAIT_WIDTH {
+        return head;
+    }
+    format!("pub trait {name}:\n    {bounds}\n{{")
+}
+
 /// `prefix<arguments>tail`, on one line if it fits.
 pub(super) fn generic(prefix: &str, arguments: &[&str], tail: &str) -> String {
     let line = format!("{prefix}<{}>{tail}", arguments.join(", "));
@@ -140,9 +149,10 @@ pub(super) fn handler_call_in_one_line(
     tail: &str,
 ) -> Option<String> {
     let call = format!("handler.{method}({}).await", arguments.join(", "));
-    let question_mark = usize::from(tail.starts_with('?'));
+    // A comma behind an arm does not count, a semicolon does.
+    let width = call.len() + tail.trim_end_matches(',').len();
     let line = format!("{prefix}{call}{tail}");
-    (call.len() + question_mark <= CHAIN_WIDTH && fits(&line)).then_some(line)
+    (width <= CHAIN_WIDTH && fits(&line)).then_some(line)
 }
 
 /// The first name that two items of a file have.
@@ -168,9 +178,10 @@ fn inside<'a>(start: &str, code: &'a str, end: &str) -> Option<&'a str> {
     code.strip_prefix(start)?.strip_suffix(end)
 }
 
-// What rustfmt is set to unless one sets it: max_width, attr_fn_like_width and chain_width. The
-// width of derives is max_width less what would close them.
+// What rustfmt is set to, unless one sets it: max_width, attr_fn_like_width and chain_width. Those of
+// derives and traits are what it does.
 const LINE_WIDTH: usize = 100;
 const DERIVE_WIDTH: usize = 96;
+const TRAIT_WIDTH: usize = 92;
 const ATTRIBUTE_WIDTH: usize = 70;
 const CHAIN_WIDTH: usize = 60;

@@ -18,10 +18,10 @@ pub(super) fn doc_lines(comment: &str) -> Vec<String> {
     while let Some((indent, text)) = lines.next() {
         if text.is_empty() {
             docs.push("");
-        } else if let Some(fence) = fence_of(text) {
-            docs.fenced_code(indent, fence, &mut lines);
         } else if docs.after_blank && docs.items.is_empty() && indent >= CODE_INDENT {
             docs.indented_code((indent, text), &mut lines);
+        } else if let Some(fence) = fence_of(text) {
+            docs.fenced_code(indent, fence, &mut lines);
         } else {
             docs.text(indent, text);
         }
@@ -37,34 +37,47 @@ struct Docs {
     after_blank: bool,
 }
 
-/// A list item: the columns where its text begins, in the comment and in the documentation.
+/// A list item: the columns where its text begins, in the comment and in the documentation, and the
+/// sign that ends its marker.
 struct Item {
     source_column: usize,
     column: usize,
+    sign: Option<char>,
 }
 
 impl Docs {
     fn text(&mut self, indent: usize, text: &str) {
-        let marker = list_marker(text);
-        // A line right below an item belongs to it however it is indented. Others must be indented.
-        if marker.is_some() || self.after_blank {
-            while self
-                .items
-                .pop_if(|item| indent < item.source_column)
-                .is_some()
-            {}
-        }
-        let Some((marker, text)) = marker else {
+        let Some((marker, text)) = list_marker(text) else {
+            // A line right below an item belongs to it. With an empty line between, it does so only
+            // if it is indented like it.
+            if self.after_blank {
+                self.leave_items(indent);
+            }
             return self.push(&escape(text));
         };
 
-        self.push(format!("{marker} {}", escape(text)).trim_end());
+        let sign = marker.chars().last();
+        let sibling = self.leave_items(indent);
+        let continues = sibling.is_some_and(|sibling| sibling.sign == sign);
+        // A number other than one begins no list within a paragraph.
+        let interrupts = number_of(marker).is_none_or(|number| number == "1");
+        if !continues && !interrupts && !self.after_blank {
+            self.push("");
+        }
+        self.push(&format!("{marker} {}", escape(text)));
         let width = marker.len() + 1;
         let item = Item {
             source_column: indent + width,
             column: self.column() + width,
+            sign,
         };
         self.items.push(item);
+    }
+
+    /// Leaves the items that a line cannot belong to, and gives the outermost of them.
+    fn leave_items(&mut self, indent: usize) -> Option<Item> {
+        let is_left = |item: &mut Item| indent < item.source_column;
+        iter::from_fn(|| self.items.pop_if(is_left)).last()
     }
 
     /// Code between fences. It gets a language that is not Rust, so that nobody compiles it.
@@ -106,7 +119,9 @@ impl Docs {
             self.push_code(indent.saturating_sub(CODE_INDENT), text);
         }
         self.push(&fence);
-        self.push("");
+        if lines.peek().is_some() {
+            self.push("");
+        }
     }
 
     fn push_code(&mut self, indent: usize, text: &str) {
@@ -129,48 +144,66 @@ const CODE_INDENT: usize = 4;
 
 /// The fence that begins a block of code.
 fn fence_of(text: &str) -> Option<&str> {
-    ['`', '~'].iter().find_map(|letter| {
-        let behind = text.trim_start_matches(*letter);
-        let fence = text.strip_suffix(behind)?;
-        (fence.len() >= 3 && !behind.contains(*letter)).then_some(fence)
-    })
+    let fence = |letter| {
+        let behind = text.trim_start_matches(letter);
+        // Ticks further on make all of it code within a line.
+        let fence = text.strip_suffix(behind).filter(|fence| fence.len() >= 3);
+        fence.filter(|_| letter != '`' || !behind.contains(letter))
+    };
+    fence('`').or_else(|| fence('~'))
 }
 
 /// The marker of a list item, `-`, `*`, `+`, `1.` or `1)`, and the text behind it.
 fn list_marker(text: &str) -> Option<(&str, &str)> {
-    let (marker, behind) = text.split_once(' ').unwrap_or((text, ""));
-    let number = marker.strip_suffix(['.', ')']).unwrap_or_default();
-    let is_number = !number.is_empty()
-        && number.len() < 10
-        && number.bytes().all(|digit| digit.is_ascii_digit());
-    let is_marker = is_number || ["-", "*", "+"].contains(&marker);
+    let (marker, behind) = text.split_once(' ')?;
+    let is_marker = ["-", "*", "+"].contains(&marker) || number_of(marker).is_some();
     is_marker.then_some((marker, behind.trim_start()))
+}
+
+/// The number in a marker `1.` or `1)`.
+fn number_of(word: &str) -> Option<&str> {
+    let number = word.strip_suffix(['.', ')'])?;
+    let is_number = number.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number && (1..=9).contains(&number.len())).then_some(number)
 }
 
 /// Escapes what rustdoc would take for more than text.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    if text.starts_with('>') {
+    let mut rest = text;
+    // In a text, no second list item on the line of the first begins, no rule or underline that
+    // would make a heading of the line above, no quotation and no fence.
+    let word = text.split(' ').next().unwrap_or_default();
+    if let Some(number) = number_of(word) {
+        escaped.extend([number, "\\"]);
+        rest = text.strip_prefix(number).unwrap_or_default();
+    } else if word.trim_matches(['-', '*', '+', '=']).is_empty()
+        || word.starts_with('>')
+        || word.starts_with("~~~")
+    {
         escaped.push('\\');
     }
-    let mut rest = text;
     while let Some(letter) = rest.chars().next() {
         let kept = kept_code(rest)
             .or_else(|| kept_link(rest))
             .or_else(|| kept_escape(rest));
-        if let Some(kept) = kept {
+        let taken = if let Some(kept) = kept {
             escaped.push_str(kept);
-            rest = rest.strip_prefix(kept).unwrap_or_default();
+            kept.len()
         } else if let Some(address) = web_address(rest) {
             escaped.extend(["<", address, ">"]);
-            rest = rest.strip_prefix(address).unwrap_or_default();
+            address.len()
+        } else if letter == '`' {
+            escaped.push_str(&"\\`".repeat(leading_ticks(rest)));
+            leading_ticks(rest)
         } else {
-            if ['`', '[', ']', '<'].contains(&letter) {
+            if ['[', ']', '<'].contains(&letter) {
                 escaped.push('\\');
             }
             escaped.push(letter);
-            rest = rest.strip_prefix(letter).unwrap_or_default();
-        }
+            letter.len_utf8()
+        };
+        rest = rest.get(taken..).unwrap_or_default();
     }
     escaped
 }

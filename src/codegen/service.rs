@@ -6,7 +6,7 @@
 use prost_build::{Comments, Method, Service};
 
 use super::errors::MethodClash;
-use super::layout::{fits, generic, handler_call, handler_call_in_one_line};
+use super::layout::{fits, generic, handler_call, handler_call_in_one_line, trait_head};
 
 /// The first two methods that would have one name in Rust.
 pub(super) fn method_clash(service: &Service) -> Option<MethodClash> {
@@ -48,11 +48,7 @@ fn format_trait(service: &Service) -> String {
         .collect::<Vec<_>>()
         .join("\n");
 
-    let bounds = "::std::marker::Send + ::std::marker::Sync + 'static";
-    let mut head = format!("pub trait {name}: {bounds} {{");
-    if !fits(&head) {
-        head = format!("pub trait {name}:\n    {bounds}\n{{");
-    }
+    let head = trait_head(name, "::std::marker::Send + ::std::marker::Sync + 'static");
     format!("{docs}{head}\n{methods}}}\n")
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use crate::transport::Io;
@@ -55,10 +55,13 @@ pub(super) struct Accepted {
 impl Listeners {
     /// The next connection. Errors of the system are waited out: a server that runs out of file
     /// descriptors for a moment goes on when it has some again.
-    pub(super) async fn accept(&self) -> Accepted {
+    ///
+    /// With `user_timeout` the system gives up on a connection whose bytes nobody acknowledges for so
+    /// long. gRFC A18.
+    pub(super) async fn accept(&self, user_timeout: Option<Duration>) -> Accepted {
         let mut pause = FIRST_PAUSE;
         loop {
-            match poll_fn(|cx| self.poll_accept(cx)).await {
+            match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_shortage(&error) => {
                     tracing::warn!(%error, ?pause, "cannot accept connections for now");
@@ -71,9 +74,13 @@ impl Listeners {
         }
     }
 
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        user_timeout: Option<Duration>,
+    ) -> Poll<io::Result<Accepted>> {
         for listener in &self.0 {
-            if let Poll::Ready(accepted) = listener.poll_accept(cx) {
+            if let Poll::Ready(accepted) = listener.poll_accept(cx, user_timeout) {
                 return Poll::Ready(accepted);
             }
         }
@@ -82,11 +89,18 @@ impl Listeners {
 }
 
 impl Listener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+        user_timeout: Option<Duration>,
+    ) -> Poll<io::Result<Accepted>> {
         match self {
             Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(socket, address)| {
                 // Frames are joined above; the system's own waiting for more only adds delay.
                 let _ = socket.set_nodelay(true);
+                if let Some(timeout) = user_timeout {
+                    set_user_timeout(&socket, timeout);
+                }
                 Accepted {
                     io: Box::new(socket),
                     address: PeerAddress::Tcp(address),
@@ -100,6 +114,15 @@ impl Listener {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+fn set_user_timeout(socket: &TcpStream, timeout: Duration) {
+    // Without it a dead peer is found a little later, by our PING.
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_user_timeout(_: &TcpStream, _: Duration) {}
 
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);

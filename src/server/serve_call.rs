@@ -16,13 +16,13 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::config::ReplyEncoding;
 use super::server::{CallCount, ServerShared};
 use super::server_call::ServerCall;
 use super::service::Serving;
-use crate::call::{Deadline, RequestParts};
+use crate::call::{Deadline, LazyTimer, RequestParts};
 use crate::transport::config::Http2Config;
 use crate::transport::response_writer::{Gone, ResponseWriter};
 use crate::transport::server_stream::{OpenCall, ServerStream, read_to_end};
@@ -44,7 +44,8 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
-            return halves.answer(rejection.into_response()).await;
+            let body = rejection.body();
+            return halves.answer(rejection.into_response(), body).await;
         }
     };
 
@@ -135,7 +136,7 @@ fn server_call(
 
 /// Runs the handler until it returns, or has lost its reason to.
 async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Deadline>) -> Ended {
-    let mut timer = None;
+    let mut timer = LazyTimer::new(deadline);
     poll_fn(|cx| {
         loop {
             call.recv.pump(cx);
@@ -153,7 +154,7 @@ async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Dea
         if call.writer.poll_gone(cx).is_ready() {
             return Poll::Ready(Ended::ClientGone);
         }
-        poll_deadline(&mut timer, deadline, cx).map(|()| Ended::DeadlinePassed)
+        timer.poll_passed(cx).map(|()| Ended::DeadlinePassed)
     })
     .await
 }
@@ -189,17 +190,9 @@ async fn end(call: &mut OpenCall, ended: Ended, deadline: Option<Deadline>) -> R
         Ended::DeadlinePassed => return break_off(&mut call.writer),
         Ended::ClientGone => return Err(client_gone(call)),
     };
-    let mut timer = None;
-    let finished = {
-        let mut finish = std::pin::pin!(call.writer.finish(outcome.clone()));
-        poll_fn(|cx| {
-            if let Poll::Ready(finished) = finish.as_mut().poll(cx) {
-                return Poll::Ready(Some(finished));
-            }
-            poll_deadline(&mut timer, deadline, cx).map(|()| None)
-        })
-        .await
-    };
+    let finished = LazyTimer::new(deadline)
+        .race(call.writer.finish(outcome.clone()))
+        .await;
     match finished {
         Some(Ok(())) => outcome,
         Some(Err(Gone)) => Err(client_gone(call)),
@@ -253,21 +246,6 @@ async fn let_go(call: OpenCall) {
     drop(writer);
     read_to_end(&recv, &connection).await;
     recv.close(over);
-}
-
-/// Ready when the deadline has passed. A call that does not wait never needs the timer.
-fn poll_deadline(
-    timer: &mut Option<Pin<Box<Sleep>>>,
-    deadline: Option<Deadline>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    let Some(deadline) = deadline else {
-        return Poll::Pending;
-    };
-    timer
-        .get_or_insert_with(|| Box::pin(sleep_until(deadline.at())))
-        .as_mut()
-        .poll(cx)
 }
 
 /// One of the calls that a server may have at once.

@@ -319,7 +319,11 @@ impl Running {
     async fn next(&self, listeners: &Listeners) -> Option<Next> {
         let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
         let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
-        let accepted = listeners.accept().await;
+        let user_timeout = self
+            .http2
+            .keepalive_time
+            .map(|_| self.http2.keepalive_timeout);
+        let accepted = listeners.accept(user_timeout).await;
         let limit = self.shared.config.max_connections_per_ip;
         let address = self.per_address.take(&accepted.address, limit);
         Some(Next {

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::time::timeout;
-
 use super::config::ServerConfig;
 use super::replies::Replies;
 use crate::call::message::encode_message;
-use crate::call::{Inbound, Request, RequestParts, Response};
+use crate::call::{Deadline, Inbound, LazyTimer, Request, RequestParts, Response};
 use crate::transport::recv::RecvHalf;
 use crate::transport::reply_queue::ReplyQueue;
 use crate::wire::{AcceptEncoding, Encoding, Status};
@@ -45,14 +43,13 @@ impl ServerCall {
     pub async fn request<M: prost::Message + Default>(&mut self) -> Result<Request<M>, Status> {
         let mut inbound = self.inbound();
         let limit = self.config.request_read_timeout;
-        let message = match timeout(limit, inbound.single()).await {
-            Ok(message) => message?,
-            Err(_) => {
-                return Err(Status::deadline_exceeded(format!(
-                    "the request did not come within {limit:?}"
-                )));
-            }
+        let mut timer = LazyTimer::new(Some(Deadline::after(limit)));
+        let Some(message) = timer.race(inbound.single()).await else {
+            return Err(Status::deadline_exceeded(format!(
+                "the request did not come within {limit:?}"
+            )));
         };
+        let message = message?;
         Ok(Request::from_parts(self.take_parts(), message))
     }
 

@@ -62,16 +62,34 @@ fn poll_preface(
     }
 }
 
+/// How requests of HTTP/1 begin. RFC 9110 §9.1.
+const HTTP1_METHODS: [&[u8]; 9] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"CONNECT ",
+    b"OPTIONS ",
+    b"TRACE ",
+    b"PATCH ",
+];
+
 impl NotHttp2 {
     fn of(bytes: &[u8]) -> Self {
         // A TLS record of a handshake: type 22, major version 3. RFC 8446 §5.1.
         if bytes.starts_with(&[0x16, 0x03]) || bytes == [0x16] {
             return Self::Tls;
         }
-        if bytes.first().is_some_and(u8::is_ascii_uppercase) {
-            return Self::Http1;
+        let begins_as = |method: &&[u8]| {
+            let length = method.len().min(bytes.len());
+            bytes.get(..length) == method.get(..length)
+        };
+        if HTTP1_METHODS.iter().any(begins_as) {
+            Self::Http1
+        } else {
+            Self::Junk
         }
-        Self::Junk
     }
 }
 

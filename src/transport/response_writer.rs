@@ -19,9 +19,7 @@ use bytes::Bytes;
 
 use super::reply_queue::ReplyQueue;
 use super::send::SendHalf;
-use crate::wire::{
-    AcceptEncoding, ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError,
-};
+use crate::wire::{ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError};
 
 /// The stream is no more: the client reset it, or its connection is lost. Nothing can be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,10 +146,11 @@ impl ResponseWriter {
         if self.body.is_none() {
             // Initial metadata has no place in Trailers-Only: it must stay initial.
             if metadata.is_empty() {
-                let (content_type, limit) = (self.content_type, self.header_limit);
-                let response = trailers
-                    .into_trailers_only_within(content_type, limit)
-                    .unwrap_or_else(|error| too_large(error).into_trailers_only(content_type));
+                let content_type = self.content_type;
+                let response = fit(trailers, self.header_limit, |trailers, limit| {
+                    trailers.into_trailers_only_within(content_type, limit)
+                })
+                .unwrap_or_else(|error| too_large(error).into_trailers_only(content_type));
                 return self
                     .respond
                     .send_response(response, true)
@@ -160,21 +159,20 @@ impl ResponseWriter {
             }
             self.body = Some(self.send_headers(metadata, announced)?);
         }
-        match &mut self.body {
-            Some(body) => body.send_trailers(
-                trailers
-                    .into_headers_within(self.header_limit)
-                    .unwrap_or_else(|error| too_large(error).into_headers()),
-            ),
-            None => Err(Gone),
-        }
+        let headers = fit(trailers, self.header_limit, Trailers::into_headers_within)
+            .unwrap_or_else(|error| too_large(error).into_headers());
+        self.body
+            .as_mut()
+            .map_or(Err(Gone), |body| body.send_trailers(headers))
     }
 
     fn send_headers(&mut self, metadata: Metadata, encoding: Encoding) -> Result<SendHalf, Gone> {
         let headers = ResponseHeaders {
             content_type: self.content_type,
             encoding,
-            accept_encoding: Some(AcceptEncoding::SUPPORTED),
+            // Said only where it helps: in the answer to a coding that we cannot read. A client that
+            // compresses has chosen its coding before it hears from us.
+            accept_encoding: None,
             metadata,
         };
         let stream = self
@@ -183,6 +181,24 @@ impl ResponseWriter {
             .map_err(|_| Gone)?;
         Ok(SendHalf::new(stream, self.stall_timeout))
     }
+}
+
+/// Makes trailers fit what the client says it takes: details and text are shortened, metadata is not.
+///
+/// gRPC's C core says how much it takes at the most, and drops at random what is larger than its
+/// other limit, by default half of that; what is exactly as large as it says it drops too. So what
+/// can be shortened is made half as large, and the rest must stay below the limit.
+fn fit<T>(
+    trailers: Trailers,
+    limit: Option<usize>,
+    write: impl Fn(Trailers, Option<usize>) -> Result<T, WireError>,
+) -> Result<T, WireError> {
+    let Some(limit) = limit.filter(|_| trailers.outcome.is_err() || !trailers.metadata.is_empty())
+    else {
+        return write(trailers, None);
+    };
+    write(trailers.clone(), Some(limit / 2))
+        .or_else(|_| write(trailers, Some(limit.saturating_sub(1))))
 }
 
 /// What is said instead of trailers that the client would not take.

@@ -72,6 +72,19 @@ impl SendHalf {
         Poll::Ready(Gone)
     }
 
+    /// As [`poll_send`](Self::poll_send), and ready also when the peer is gone meanwhile.
+    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        match self.poll_send(cx) {
+            Poll::Ready(sent) => Poll::Ready(sent),
+            Poll::Pending => self.poll_gone(cx).map(Err),
+        }
+    }
+
+    /// Ends the stream without trailers.
+    pub(crate) fn finish(&mut self) -> Result<(), Gone> {
+        self.stream.send_data(Bytes::new(), true).map_err(|_| Gone)
+    }
+
     /// Ends the stream with its trailers.
     pub(crate) fn send_trailers(&mut self, trailers: http::HeaderMap) -> Result<(), Gone> {
         self.stream.send_trailers(trailers).map_err(|_| Gone)

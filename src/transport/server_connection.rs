@@ -323,6 +323,12 @@ impl ServerConnection {
             return;
         }
         self.idle_since = None;
+        // The peer's SETTINGS come before its first request.
+        if let Some(limit) = self.meter.lock().seen().peer_max_header_list_size {
+            self.shared
+                .peer_header_limit
+                .store(limit, Ordering::Relaxed);
+        }
         let slot = Slot::take(&self.shared);
         let mut call = (self.start)(ServerStream::new(request, respond, slot));
         // The task that is spawned here ends with its call: when the handler returns, the client goes
@@ -404,11 +410,6 @@ impl ServerConnection {
         let (abuse, resets) = {
             let meter = self.meter.lock();
             let seen = meter.seen();
-            if let Some(limit) = seen.peer_max_header_list_size {
-                self.shared
-                    .peer_header_limit
-                    .store(limit, Ordering::Relaxed);
-            }
             (seen.abuse, seen.resets_written)
         };
         let abuse = abuse.or_else(|| {

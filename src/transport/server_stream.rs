@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::recv::RecvHalf;
 use super::reply_queue::ReplyQueue;
 use super::response_writer::ResponseWriter;
+use super::send::SendHalf;
 use super::server_connection::ConnectionShared;
 use crate::wire::{ContentType, Encoding};
 
@@ -109,11 +110,18 @@ impl StreamHalves {
         }
     }
 
-    /// Answers with a head alone, for requests that are no gRPC calls, and reads the request's body
-    /// to its end.
-    pub(crate) async fn answer(mut self, response: http::Response<()>) {
+    /// Answers a request that does not become a call, and reads it to its end.
+    pub(crate) async fn answer(mut self, response: http::Response<()>, body: &'static str) {
         // An error means that the client is gone, and nobody is left to be told.
-        let _ = self.respond.send_response(response, true);
+        if let Ok(stream) = self.respond.send_response(response, body.is_empty())
+            && !body.is_empty()
+        {
+            let mut send = SendHalf::new(stream, self.connection.config.send_stall_timeout);
+            send.begin(Bytes::from_static(body.as_bytes()));
+            if poll_fn(|cx| send.poll_all(cx)).await.is_ok() {
+                let _ = send.finish();
+            }
+        }
         let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
         read_to_end(&recv, &self.connection).await;
     }

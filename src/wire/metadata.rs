@@ -219,6 +219,8 @@ impl Metadata {
 
     /// Adds the fields to a header map that will be sent.
     pub fn append_to(&self, headers: &mut HeaderMap) {
+        let Some(own) = &self.headers else { return };
+        headers.reserve(own.len());
         for (name, value) in self
             .visible()
             .filter(|(name, _)| is_settable(name.as_str()))

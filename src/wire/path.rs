@@ -9,7 +9,8 @@
 //! The service's name is the fully qualified one of the `.proto` file; without a `package` it has
 //! no dot. The path is compared byte for byte: case counts, nothing is percent-decoded, a slash at
 //! the end is not forgiven. What looks like a query to HTTP (`/S/M?x`) is part of the method here,
-//! so it names a method that does not exist.
+//! so it names a method that does not exist. A fragment (`/S/M#x`) has no place in a request; the
+//! `http` crate cuts it off before anybody here can see it.
 //!
 //! Spec: gRPC-HTTP2 §Requests (Path, Service-Name).
 

@@ -16,8 +16,9 @@
 //!
 //! The order after the pseudo-header fields is good manners and nothing to rely on.
 //!
-//! A request can fail here in two ways. What is not a call at all gets a bare HTTP status, since
-//! its sender may not know gRPC: 405 for another method than POST, 415 for another content type.
+//! A request can fail here in two ways. What is not a call at all gets an HTTP status and a sentence
+//! of plain text, since its sender may be a person with a browser, and no grpc-status: 405 for
+//! another method than POST, 415 for another content type.
 //! A call that breaks a rule gets a status in Trailers-Only, like a call that fails in its
 //! handler. That includes a broken timeout; grpc-go answers that with HTTP 400, others ignore it.
 //!
@@ -194,13 +195,26 @@ impl RequestHeaders {
 }
 
 impl Rejection {
-    /// The answer, which ends the stream.
+    /// What follows the head of the answer: a sentence for people where the request was no gRPC,
+    /// nothing otherwise.
+    #[must_use]
+    pub const fn body(&self) -> &'static str {
+        match self {
+            Self::Http(_) => {
+                "This is a gRPC server: it takes POST with an application/grpc body.\n"
+            }
+            Self::Status { .. } => "",
+        }
+    }
+
+    /// The head of the answer. It ends the stream where [`Rejection::body`] is empty.
     #[must_use]
     pub fn into_response(self) -> Response<()> {
         match self {
             Self::Http(status) => {
                 let mut response = Response::new(());
                 *response.status_mut() = status;
+                response.headers_mut().insert(CONTENT_TYPE, PLAIN_TEXT);
                 if status == StatusCode::METHOD_NOT_ALLOWED {
                     // RFC 9110 §15.5.6 wants the methods that would be allowed.
                     response
@@ -243,6 +257,9 @@ fn parse_host(host: &HeaderValue) -> Result<Authority, WireError> {
 /// What `user-agent` says of us.
 const OWN_NAME: HeaderValue =
     HeaderValue::from_static(concat!("grpc-rust-barewire/", env!("CARGO_PKG_VERSION")));
+
+/// The media type of what people read.
+const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// How many fields there are beside the metadata, at most.
 const FIXED_FIELDS: usize = 6;

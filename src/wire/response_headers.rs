@@ -82,7 +82,6 @@ impl ResponseHeaders {
         if let Some(accepted) = self.accept_encoding {
             headers.insert(ACCEPT_ENCODING, accepted.header_value());
         }
-        headers.reserve(self.metadata.capacity());
         self.metadata.append_to(&mut headers);
 
         let mut response = Response::new(());

@@ -129,7 +129,6 @@ impl Trailers {
             }
             Err(status) => write_status(status, &mut headers),
         }
-        headers.reserve(self.metadata.capacity());
         self.metadata.append_to(&mut headers);
         headers
     }

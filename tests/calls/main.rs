@@ -9,9 +9,11 @@
     unreachable_pub
 )]
 
+mod compression;
 mod deadline;
 mod faults;
 mod lifecycle;
+mod metadata;
 mod streams;
 mod support;
 mod traps;

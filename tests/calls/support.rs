@@ -271,6 +271,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     pub http_status: u16,
     pub messages: Vec<String>,
+    /// The body of an answer that is no gRPC.
+    pub body: String,
     pub trailers: HeaderMap,
     /// Response-Headers ended the stream.
     pub trailers_only: bool,
@@ -433,6 +435,10 @@ impl Call {
                 }
             };
             body.flow_control().release_capacity(chunk.len()).unwrap();
+            if answer.http_status != 200 {
+                answer.body.push_str(&String::from_utf8_lossy(&chunk));
+                continue;
+            }
             deframer.push(chunk);
             while let Some(message) = deframer.next_message().unwrap() {
                 answer

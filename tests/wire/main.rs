@@ -11,10 +11,13 @@
 
 mod compression;
 mod content_type;
+mod corpus;
 mod error;
 mod framing;
 mod header_size;
 mod metadata;
+#[path = "../../fuzz/oracles.rs"]
+mod oracles;
 mod path;
 mod percent;
 mod request_headers;

@@ -4,6 +4,7 @@ use barewire::wire::{Code, Metadata, MetadataValue, WireError};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::oracles;
 use crate::support::{Random, headers, hex, lines};
 
 fn received(fields: &[(&str, &str)]) -> Metadata {
@@ -251,7 +252,7 @@ fn p060_a_binary_value_that_is_not_base64_is_internal() {
 }
 
 #[test]
-fn p060_what_is_accepted_can_be_decoded() {
+fn p060_ten_thousand_generated_values_are_read_as_a_slow_decoder_reads_them() {
     let mut random = Random::new(60);
     let letters = b"AQgw+/=9, -";
     for _ in 0..10_000 {
@@ -259,10 +260,7 @@ fn p060_what_is_accepted_can_be_decoded() {
         let value: String = (0..length)
             .map(|_| char::from(letters[random.below(letters.len())]))
             .collect();
-        let parts = value.split(',').count();
-        if let Ok(metadata) = Metadata::from_headers(headers(&[("x-bin", &value)])) {
-            assert_eq!(metadata.get_all_bin("x-bin").count(), parts, "{value:?}");
-        }
+        oracles::metadata(format!("x-bin: {value}").as_bytes());
     }
 }
 

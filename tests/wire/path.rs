@@ -44,3 +44,9 @@ fn p022_a_path_without_two_names_is_unimplemented() {
         assert_eq!(error.to_string(), format!("path {path:?} is not /service/method"));
     }
 }
+
+/// Not as P20 wants it, but out of our hands; this test tells when that changes.
+#[test]
+fn a_fragment_is_cut_off_before_it_gets_here() {
+    assert_eq!(parse("/S/M#x").unwrap().as_str(), "/S/M");
+}

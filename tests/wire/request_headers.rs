@@ -102,7 +102,15 @@ fn p017_another_method_than_post_gets_405() {
         // Even if all the rest is wrong as well.
         for fields in [&[GRPC][..], &[]] {
             let answer = rejected(request(method, "/not-a-method", fields));
-            assert_eq!(answer, [":status: 405", "allow: POST"], "{method}");
+            assert_eq!(
+                answer,
+                [
+                    ":status: 405",
+                    "content-type: text/plain; charset=utf-8",
+                    "allow: POST"
+                ],
+                "{method}"
+            );
         }
     }
 }
@@ -163,7 +171,7 @@ fn p026_a_request_without_te_is_served() {
 }
 
 #[test]
-fn p030_what_is_not_grpc_gets_a_bare_415() {
+fn p030_what_is_not_grpc_gets_415_and_no_status() {
     let cases: &[&[(&str, &str)]] = &[
         &[],
         &[("content-type", "image/jpeg")],
@@ -173,12 +181,16 @@ fn p030_what_is_not_grpc_gets_a_bare_415() {
     ];
     for fields in cases {
         let answer = rejected(request("POST", "/S/M", fields));
-        assert_eq!(answer, [":status: 415"], "{fields:?}, D7: no grpc-status");
+        assert_eq!(
+            answer,
+            [":status: 415", "content-type: text/plain; charset=utf-8"],
+            "{fields:?}, D7: no grpc-status"
+        );
         // Not even when a rule of gRPC is broken too.
         let broken = [*fields, &[("grpc-timeout", "x"), ("a-bin", "*")]].concat();
         assert_eq!(
             rejected(request("POST", "/x", &broken)),
-            [":status: 415"],
+            [":status: 415", "content-type: text/plain; charset=utf-8"],
             "{fields:?}"
         );
     }

@@ -219,6 +219,13 @@ fn p114_details_that_cannot_be_used_are_dropped_and_the_status_stays() {
 }
 
 #[test]
+fn p114_broken_details_do_not_turn_success_into_failure() {
+    let trailers = parse(&[("grpc-status", "0"), ("grpc-status-details-bin", "***")]);
+    assert_eq!(trailers.outcome, Ok(()));
+    assert_eq!(trailers.metadata.get_bin("grpc-status-details-bin"), None);
+}
+
+#[test]
 fn p115_details_of_the_status_replace_those_in_its_metadata() {
     let fields = [
         ("grpc-status-details-bin", "AAAA"),

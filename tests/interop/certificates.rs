@@ -1,0 +1,90 @@
+//! Certificates for one run, made when the first scenario needs a server and removed at the end.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `ca.pem` | the authority that signed all below |
+//! | `server.pem`, `server.key` | a server, for `localhost` and `127.0.0.1` |
+//! | `client.pem`, `client.key` | a client |
+//! | `stranger.pem`, `stranger.key` | a client that signed its own certificate |
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+
+/// The folder with the certificates of this run.
+pub(crate) struct Certificates {
+    folder: PathBuf,
+}
+
+impl Certificates {
+    /// Makes all of them, in a folder that no other run uses.
+    pub(crate) fn make(scratch: &Path) -> Self {
+        let folder = scratch.join(format!("certificates-{}", process::id()));
+        fs::create_dir_all(&folder).expect("a folder below target/ can be made");
+        let certificates = Self { folder };
+
+        let ca_key = KeyPair::generate().expect("a key can be made");
+        let mut ca = parameters("barewire test authority", &[]);
+        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        ca.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let ca_pem = ca
+            .self_signed(&ca_key)
+            .expect("an authority signs itself")
+            .pem();
+        certificates.write("ca.pem", &ca_pem);
+        let ca = Issuer::new(ca, ca_key);
+
+        let mut server = parameters("barewire test server", &["localhost", "127.0.0.1"]);
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let mut client = parameters("barewire test client", &["client.example"]);
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        for (name, parameters) in [("server", server), ("client", client.clone())] {
+            let key = KeyPair::generate().expect("a key can be made");
+            let signed = parameters
+                .signed_by(&key, &ca)
+                .expect("an authority signs others");
+            certificates.write_pair(name, &signed.pem(), &key);
+        }
+        let key = KeyPair::generate().expect("a key can be made");
+        let signed = client
+            .self_signed(&key)
+            .expect("anyone can sign for himself");
+        certificates.write_pair("stranger", &signed.pem(), &key);
+        certificates
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn remove(&self) {
+        // What stays behind is only litter.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    fn write_pair(&self, name: &str, certificate: &str, key: &KeyPair) {
+        self.write(&format!("{name}.pem"), certificate);
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.join(name), text).expect("a file below target/ can be written");
+    }
+}
+
+fn parameters(common_name: &str, names: &[&str]) -> CertificateParams {
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut parameters = CertificateParams::new(names).expect("names of hosts are ASCII");
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    parameters
+}

@@ -1,0 +1,121 @@
+//! barewire against Python's grpcio, the client that most people meet gRPC with.
+//!
+//! ```text
+//!  this process
+//!    │  JSON lines                       gRPC
+//!    ├──────────────▶ python runner.py ────────▶ barewire serve   one per set-up
+//!    └──────────────▶ python runner.py ────────▶
+//! ```
+//!
+//! A scenario is a Python function with a mark, in `python/scenarios/`. Each is a test with a name
+//! and a result of its own: `cargo test --test interop route_guide` runs those with that text in
+//! their name.
+//!
+//! The first run makes a virtual environment with pinned packages below `target/`, which takes a
+//! minute and the package index; later runs find it there. Without a Python that is new enough the
+//! scenarios are ignored and say why; with `CI=true` that is a failure, since nobody reads the word
+//! "ignored" there.
+//!
+//! `BAREWIRE_INTEROP_BINARY=path` runs the scenarios against another build than the one that Cargo
+//! just made.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has said what is wrong"
+)]
+
+mod certificates;
+mod echo;
+mod environment;
+mod process;
+mod runner;
+mod scenarios;
+mod server;
+
+use std::env;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use environment::{Environment, INSTALL, Python};
+use runner::Runners;
+use scenarios::Scenario;
+use server::Servers;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let python = Python::find();
+    if let Err(reason) = &python
+        && !arguments.list
+    {
+        eprintln!("\nPython scenarios cannot run: {reason}; {INSTALL}");
+    }
+    let interop = Arc::new(Interop {
+        python,
+        environment: OnceLock::new(),
+        runners: Runners::default(),
+        servers: Servers::new(scratch()),
+    });
+
+    let trials = scenarios::read().into_iter().map(|scenario| {
+        let interop = Arc::clone(&interop);
+        Trial::ignorable_test(format!("python::{scenario}"), move || {
+            interop.run(&scenario)
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+
+    // A server that does not stop when it is told to, or panicked on the way, fails the run
+    // although no single scenario is to blame.
+    interop.runners.stop();
+    match interop.servers.stop() {
+        Ok(()) => conclusion.exit_code(),
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::from(101)
+        }
+    }
+}
+
+/// What the scenarios of one run share. Everything is made when the first scenario needs it.
+struct Interop {
+    python: Result<Python, String>,
+    environment: OnceLock<Result<Environment, String>>,
+    runners: Runners,
+    servers: Servers,
+}
+
+impl Interop {
+    fn run(&self, scenario: &Scenario) -> Result<Completion, Failed> {
+        let python = match &self.python {
+            Ok(python) => python,
+            Err(reason) if on_ci() => return Err(format!("{reason}; {INSTALL}").into()),
+            Err(reason) => return Ok(Completion::ignored_with(reason)),
+        };
+        let environment = self
+            .environment
+            .get_or_init(|| python.prepare(&scratch()))
+            .as_ref()?;
+        let target = self.servers.target(scenario.setup)?;
+        let outcome = self.runners.run(environment, scenario, &target);
+        let lived = self.servers.check(scenario.setup);
+        match (outcome, lived) {
+            (Ok(()), Ok(())) => Ok(Completion::Completed),
+            (Ok(()), Err(problem)) | (Err(problem), Ok(())) => Err(problem.into()),
+            (Err(problem), Err(server)) => Err(format!("{problem}\n{server}").into()),
+        }
+    }
+}
+
+fn on_ci() -> bool {
+    env::var("CI").is_ok_and(|value| value == "true")
+}
+
+/// The folder below `target/` for all that these tests write.
+fn scratch() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("interop")
+}
