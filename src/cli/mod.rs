@@ -39,7 +39,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the services of the gRPC tutorials.
+    /// Serve the services of the gRPC tutorials, with health and reflection.
     Serve(serve::ServeOptions),
 }
 

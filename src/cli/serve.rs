@@ -1,4 +1,5 @@
-//! `barewire serve`: the services of the gRPC tutorials, from start to drain.
+//! `barewire serve`: the services of the gRPC tutorials, with health and reflection, from start to
+//! drain.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use super::messages::StartError;
 use super::signals::{Hangup, Signal, Signals};
 use super::tls_files::{Renewal, TlsFiles};
 use super::{complain, say};
+use crate::services::{Health, ServingStatus};
 use crate::tutorial::{self, BUILT_IN_ROUTE_DATABASE, RouteDatabase, TutorialOptions};
 use crate::{DrainReport, ReplyEncoding, Server, ServerConfig};
 
@@ -183,7 +185,12 @@ fn build_server(options: &ServeOptions, log: &Log) -> Result<Server, StartError>
             task_interval: options.task_interval,
         },
     );
-    Ok(server)
+    let health = Health::new();
+    for name in server.service_names() {
+        health.set(name, ServingStatus::Serving);
+    }
+    // Reflection tells of what was added before it.
+    Ok(server.add(health).reflection())
 }
 
 fn load_route_database(options: &ServeOptions) -> Result<RouteDatabase, StartError> {

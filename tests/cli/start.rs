@@ -24,6 +24,9 @@ async fn it_tells_where_it_listens_what_it_serves_and_what_to_try() {
         "  routeguide.RouteGuide",
         "  hello.Hello",
         "  Contact",
+        "  grpc.health.v1.Health",
+        "  grpc.reflection.v1.ServerReflection",
+        "  grpc.reflection.v1alpha.ServerReflection",
         "try",
         &format!(
             r#"  python3 -c "import grpc; print(grpc.insecure_channel('{address}').unary_unary('/helloworld.Greeter/SayHello')(b'\n\x03you'))""#
@@ -34,6 +37,22 @@ async fn it_tells_where_it_listens_what_it_serves_and_what_to_try() {
         say_hello(&serving.client().await).await.messages,
         ["Hello, you!"]
     );
+}
+
+#[tokio::test]
+async fn the_server_and_each_of_its_services_are_healthy() {
+    let serving = Serving::on_a_free_port(&[]);
+    let client = serving.client().await;
+    for name in ["", "helloworld.Greeter", "Contact"] {
+        let check = request("/grpc.health.v1.Health/Check", &[]);
+        let mut check = client.send_request(check, false).await;
+        check.send_message(name).await;
+        check.send.send_data(Bytes::new(), true).unwrap();
+        let mut body = check.response.await.unwrap().into_body();
+        let reply = body.data().await.unwrap().unwrap();
+        // Field 1 is the number 1, SERVING, behind a prefix.
+        assert_eq!(reply.as_ref(), [0, 0, 0, 0, 2, 0x08, 1], "{name:?}");
+    }
 }
 
 #[tokio::test]
@@ -53,7 +72,7 @@ async fn a_name_is_an_address_too() {
     assert_eq!(say_hello(&serving.client().await).await.code(), Some("0"));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_of_ipv6_is_all_of_ipv4_too_and_goes_beside_it() {
     if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         eprintln!("this machine has no IPv6, so there is nothing to see");
