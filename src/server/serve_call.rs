@@ -58,6 +58,7 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         headers.content_type,
     );
     let permit = CallPermit::take(&server.calls, server.config.max_concurrent_calls);
+    let untold = CallPermit::take(&server.untold, usize::MAX);
 
     let ended = if permit.is_none() {
         Ended::Returned(Err(Status::resource_exhausted(
@@ -77,6 +78,7 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
 
     let outcome = end(&mut call, ended, deadline).await;
     server.call_ended(&call, &path, received_at, &outcome);
+    drop(untold);
     let_go(call).await;
 }
 

@@ -160,7 +160,7 @@ impl Server {
             Arc::clone(&running.start_call),
         );
         log_end(&peer, ended.await);
-        running.shared.calls.wait_for_none().await;
+        running.shared.untold.wait_for_none().await;
         Ok(())
     }
 }
@@ -185,11 +185,15 @@ pub(super) struct ServerShared {
     pub(super) config: Arc<ServerConfig>,
     pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    /// Calls whose handler is at work.
     pub(super) calls: CallCount,
+    /// Calls that `call_ended` was not told of yet. They outlast their handlers a little, and the
+    /// server waits for them: what it reports is to be all.
+    pub(super) untold: CallCount,
     cut: Mutex<Vec<CutCall>>,
 }
 
-/// Calls under way, on all connections.
+/// How many calls there are, on all connections.
 #[derive(Default)]
 pub(super) struct CallCount {
     pub(super) open: AtomicUsize,
@@ -298,6 +302,7 @@ impl Running {
             services: by_name,
             observer,
             calls: CallCount::default(),
+            untold: CallCount::default(),
             cut: Mutex::new(Vec::new()),
         });
         let start_call: StartCall = {
@@ -408,7 +413,7 @@ impl Running {
         let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
         // An error would say that the semaphore was closed, which nobody does.
         let _ = self.connections.acquire_many(all).await;
-        self.shared.calls.wait_for_none().await;
+        self.shared.untold.wait_for_none().await;
     }
 }
 
