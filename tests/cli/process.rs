@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -26,7 +26,12 @@ pub struct Serving {
 impl Serving {
     /// Starts `barewire serve` with these flags.
     pub fn start(flags: &[&str]) -> Self {
-        Self::with_stderr(flags, lines)
+        Self::try_start(flags).unwrap_or_else(|why| panic!("the server did not start: {why:?}"))
+    }
+
+    /// Starts it, or tells what it said instead.
+    pub fn try_start(flags: &[&str]) -> Result<Self, Vec<String>> {
+        Self::spawn(flags, lines)
     }
 
     /// Starts it on a free port of this machine.
@@ -37,8 +42,15 @@ impl Serving {
     /// Starts it, and leaves its standard error to `listen`.
     pub fn with_stderr(
         flags: &[&str],
-        listen: impl FnOnce(std::process::ChildStderr) -> Receiver<String>,
+        listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Self {
+        Self::spawn(flags, listen).unwrap()
+    }
+
+    fn spawn(
+        flags: &[&str],
+        listen: impl FnOnce(ChildStderr) -> Receiver<String>,
+    ) -> Result<Self, Vec<String>> {
         let mut child = Command::new(BAREWIRE)
             .arg("serve")
             .args(flags)
@@ -62,15 +74,14 @@ impl Serving {
             pid,
             exited,
         };
-        serving.hear_announcement();
-        serving
+        serving.hear_announcement()?;
+        Ok(serving)
     }
 
-    fn hear_announcement(&mut self) {
+    fn hear_announcement(&mut self) -> Result<(), Vec<String>> {
         while self.announced.iter().rev().nth(1).map(String::as_str) != Some("try") {
             let Ok(line) = self.stdout.recv_timeout(PATIENCE) else {
-                let why: Vec<_> = self.stderr.iter().collect();
-                panic!("the server did not start: {why:?}");
+                return Err(self.stderr.iter().collect());
             };
             if let Some(rest) = line.strip_prefix("listening on ") {
                 let (address, _) = rest.split_once(" (").unwrap();
@@ -78,6 +89,7 @@ impl Serving {
             }
             self.announced.push(line);
         }
+        Ok(())
     }
 
     /// The next line on standard output.
