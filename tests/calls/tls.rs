@@ -659,3 +659,30 @@ async fn half_open_handshakes_do_not_lock_others_out_for_ever() {
     assert_eq!(answer.messages, ["hello"]);
     assert_eq!(read_to_end(&mut half_open).await, b"");
 }
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_half_open_handshakes() {
+    let authority = Authority::new();
+    let tls = authority.server().tls(ClientCertificates::None);
+    let config = ServerConfig {
+        drain_timeout: Duration::from_millis(100),
+        tls_handshake_timeout: 2 * PATIENCE,
+        ..ServerConfig::default()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = Server::new().with_config(config).add(Mirror).tls(tls);
+    let report = tokio::spawn(server.serve_until(listener, async move {
+        let _ = stopped.await;
+    }));
+    let mut half_open = connect(address).await;
+    half_open.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
+    // Connections are accepted in order, so that the other is accepted when this one is served.
+    let answer = Offer::new(&authority).call(address, "Echo").await.unwrap();
+    assert_eq!(answer.messages, ["hello"]);
+    stop.send(()).unwrap();
+    let report = timeout(PATIENCE, report).await.expect("an end in time");
+    assert!(report.unwrap().unwrap().cut.is_empty());
+    assert_eq!(read_to_end(&mut half_open).await, b"");
+}
