@@ -83,7 +83,7 @@ pub use transport::config::{FirstPoll, Http2Config, Rate};
 #[cfg(feature = "server")]
 pub use transport::peer::{Peer, PeerAddress};
 #[cfg(all(feature = "server", feature = "tls"))]
-pub use transport::tls::{ClientCertificates, ServerTls, TlsError};
+pub use transport::tls::{ClientCertificates, ServerTls, TlsError, TlsPart};
 pub use wire::{Code, Encoding, Metadata, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and its services.

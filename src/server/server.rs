@@ -358,16 +358,18 @@ impl Running {
         let start_call = Arc::clone(&self.start_call);
         tokio::spawn(async move {
             let Accepted { io, address: from } = accepted;
-            let secured = match timeout(limit, secure.secure(io)).await {
-                Ok(Ok(secured)) => secured,
-                Ok(Err(error)) => {
+            let securing = timeout(limit, secure.secure(io));
+            let secured = match phase.clone().until_cut(securing).await {
+                Some(Ok(Ok(secured))) => secured,
+                Some(Ok(Err(error))) => {
                     tracing::debug!(peer = %from, %error, "TLS handshake failed");
                     return;
                 }
-                Err(_) => {
+                Some(Err(_)) => {
                     tracing::debug!(peer = %from, "no TLS handshake within {limit:?}");
                     return;
                 }
+                None => return,
             };
             drop(handshake);
             let (io, certificates) = secured;

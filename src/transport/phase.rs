@@ -1,5 +1,9 @@
 //! What a server is doing, as its connections and calls need to know it.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+
 use tokio::sync::watch;
 
 /// What a server is doing, told to all of its connections.
@@ -30,6 +34,24 @@ impl PhaseWatch {
     /// Waits until the server no longer serves. A server that was dropped does not either.
     pub(crate) async fn drain_begins(mut self) {
         let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    }
+
+    /// What `work` yields; `None` if the server cuts what is left, or is dropped, before.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `work`.
+    pub(crate) async fn until_cut<T>(mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut cut = pin!(self.0.wait_for(|phase| *phase == Phase::Cutting));
+        let mut work = pin!(work);
+        // Work and phase race; work that is done is worth having, however late.
+        poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            cut.as_mut().poll(cx).map(|_| None)
+        })
+        .await
     }
 
     /// Waits until the phase is another than this watch has seen. Yields `None` when the server was

@@ -128,13 +128,16 @@ pub(crate) async fn serve_connection(
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
     let meter = SharedMeter::new(io, &config);
-    let h2 = match timeout(config.preface_timeout, open(&meter, &config)).await {
-        Ok(Ok(h2)) => h2,
-        Ok(Err(error)) => {
+    let opening = timeout(config.preface_timeout, open(&meter, &config));
+    let h2 = match phase.clone().until_cut(opening).await {
+        Some(Ok(Ok(h2))) => h2,
+        Some(Ok(Err(error))) => {
             linger(&meter, &config).await;
             return Err(error);
         }
-        Err(_) => return Err(ConnectionError::NoPreface(config.preface_timeout)),
+        Some(Err(_)) => return Err(ConnectionError::NoPreface(config.preface_timeout)),
+        // A peer that has not begun loses nothing.
+        None => return Ok(()),
     };
     let mut connection =
         ServerConnection::new(h2, meter.clone(), peer, config, phase, start, opened_at);

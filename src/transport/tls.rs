@@ -9,16 +9,19 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::{InconsistentKeys, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::Io;
+use super::{ByteStream, Io};
 
 /// The protocol's name in ALPN. RFC 9113 §3.1.
 const ALPN_H2: &[u8] = b"h2";
@@ -43,24 +46,47 @@ pub enum ClientCertificates<'a> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// The text has no certificate in it.
-    #[error("there is no certificate in it: looked for -----BEGIN CERTIFICATE-----")]
-    NoCertificate,
-    /// The text has no private key in it.
-    #[error("there is no private key in it: looked for -----BEGIN PRIVATE KEY----- and its like")]
-    NoKey,
-    /// The text is not PEM.
-    #[error("it is not PEM: {0}")]
-    Pem(#[from] rustls::pki_types::pem::Error),
-    /// rustls does not take it: a key that does not fit its certificate, an authority that is none.
-    #[error("{0}")]
+    /// A text has no section of the kind that it is there for.
+    #[error("{}", missing_text(part, wanted, found))]
+    Missing {
+        /// Which text.
+        part: TlsPart,
+        /// The label of the section that was looked for.
+        wanted: &'static str,
+        /// The labels of the sections that it has instead.
+        found: Vec<String>,
+    },
+    /// A text is not PEM.
+    #[error("{part} is damaged: {}", damage_text(error))]
+    Pem {
+        /// Which text.
+        part: TlsPart,
+        /// Where PEM is broken.
+        error: PemError,
+    },
+    /// rustls does not take the chain or the key: one cannot be read, or they do not fit.
+    #[error("{}", rejection_text(.0))]
     Rustls(#[from] rustls::Error),
+    /// A client authority is no certificate.
+    #[error("a client authority cannot be read: {}", reason_text(.0))]
+    Authority(#[source] rustls::Error),
     /// The client authorities cannot be used.
     #[error("{0}")]
     ClientAuthority(#[from] rustls::server::VerifierBuilderError),
     /// A configuration of one's own names other protocols.
-    #[error("its ALPN protocols do not have h2 among them")]
+    #[error("the ALPN protocols of the configuration do not have h2 among them")]
     Alpn,
+}
+
+/// One of the texts that [`ServerTls::from_pem`] takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsPart {
+    /// What the server shows.
+    CertificateChain,
+    /// What the server proves it with.
+    PrivateKey,
+    /// Whose clients are let in.
+    ClientAuthorities,
 }
 
 impl ServerTls {
@@ -75,9 +101,8 @@ impl ServerTls {
         key: &[u8],
         clients: ClientCertificates<'_>,
     ) -> Result<Self, TlsError> {
-        let chain = certificates(certificate_chain)?;
-        let mut keys = PrivateKeyDer::pem_slice_iter(key);
-        let key = keys.next().ok_or(TlsError::NoKey)??;
+        let chain = certificates(TlsPart::CertificateChain, certificate_chain)?;
+        let key = private_key(key)?;
         let provider = provider();
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
@@ -138,10 +163,22 @@ impl ServerTls {
     /// # Errors
     ///
     /// A handshake that failed, or did not settle on `h2`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the connection.
     pub(crate) async fn accept(&self, io: Io) -> io::Result<(Io, Vec<Bytes>)> {
-        let stream = TlsAcceptor::from(self.current()).accept(io).await?;
+        let acceptor = TlsAcceptor::from(self.current());
+        let stream = match acceptor.accept(io).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, io)) => {
+                linger(io).await;
+                return Err(error);
+            }
+        };
         let (_, session) = stream.get_ref();
         if session.alpn_protocol() != Some(ALPN_H2) {
+            linger(stream).await;
             let why = "the client does not offer h2 by ALPN";
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
@@ -154,6 +191,23 @@ impl ServerTls {
     }
 }
 
+/// How long a client may take to read why it is not let in.
+const LINGER: Duration = Duration::from_secs(1);
+/// How much of what it says meanwhile is read and dropped.
+const LINGER_BYTES: u64 = 64 * 1024;
+
+/// Ends our direction and reads what still comes. A client of TLS 1.3 speaks on before it is judged,
+/// and a socket that is closed with bytes unread resets the connection: the reset would overtake the
+/// alert that says why.
+async fn linger(mut io: impl ByteStream) {
+    let farewell = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // The client may have been faster, or may not listen at all.
+    let _ = timeout(LINGER, farewell).await;
+}
+
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTls").finish_non_exhaustive()
@@ -164,19 +218,111 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>()?;
+fn certificates(part: TlsPart, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TlsError::Pem { part, error })?;
     if chain.is_empty() {
-        Err(TlsError::NoCertificate)
+        Err(missing(part, "CERTIFICATE", pem))
     } else {
         Ok(chain)
     }
 }
 
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let part = TlsPart::PrivateKey;
+    let mut keys = PrivateKeyDer::pem_slice_iter(pem);
+    let key = keys.next().ok_or_else(|| missing(part, "PRIVATE KEY", pem));
+    key?.map_err(|error| TlsError::Pem { part, error })
+}
+
 fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        roots.add(certificate)?;
+    for certificate in certificates(TlsPart::ClientAuthorities, pem)? {
+        roots.add(certificate).map_err(TlsError::Authority)?;
     }
     Ok(roots)
+}
+
+fn missing(part: TlsPart, wanted: &'static str, pem: &[u8]) -> TlsError {
+    let text = String::from_utf8_lossy(pem);
+    let labels = text.lines().filter_map(|line| {
+        let label = line.strip_prefix("-----BEGIN ")?;
+        Some(label.trim_end().strip_suffix("-----")?.to_owned())
+    });
+    TlsError::Missing {
+        part,
+        wanted,
+        found: labels.collect(),
+    }
+}
+
+fn missing_text(part: &TlsPart, wanted: &str, found: &[String]) -> String {
+    if found.is_empty() {
+        format!("{part} is empty or not PEM: it has no -----BEGIN {wanted}-----")
+    } else {
+        let found = found.join(", ");
+        format!("{part} has no {wanted} in it, only {found}")
+    }
+}
+
+// The library prints lines as lists of numbers.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest says what it is in words of its own"
+)]
+fn damage_text(error: &PemError) -> String {
+    match error {
+        PemError::MissingSectionEnd { end_marker } => {
+            // The label alone, whatever the library calls it.
+            let label = String::from_utf8_lossy(end_marker);
+            format!("the line -----END {label}----- is missing")
+        }
+        PemError::IllegalSectionStart { line } => {
+            let line = String::from_utf8_lossy(line);
+            format!("the line {:?} does not end in -----", line.trim_end())
+        }
+        PemError::Base64Decode(_) => "what stands between BEGIN and END is not base64".to_owned(),
+        error => error.to_string(),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest says what it is in words of its own"
+)]
+fn rejection_text(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            "the private key does not belong to the first certificate of the chain".to_owned()
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            format!("the certificate cannot be read: {}", reason_text(error))
+        }
+        // Made in one place here: of a key that no algorithm knows.
+        rustls::Error::General(why) => format!("the private key cannot be used: {why}"),
+        error => error.to_string(),
+    }
+}
+
+// Without the words "invalid peer certificate": the one in question is our own.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest says what it is in words of its own"
+)]
+fn reason_text(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(why) => format!("{why:?}"),
+        error => error.to_string(),
+    }
+}
+
+impl fmt::Display for TlsPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CertificateChain => "the certificate chain",
+            Self::PrivateKey => "the private key",
+            Self::ClientAuthorities => "the list of client authorities",
+        })
+    }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use barewire::{DrainReport, Http2Config, Server, ServerConfig};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, Probe, RST_STREAM,
-    RawPeer, connect, encoded, frame, piped_server, request_block,
+    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
+    RST_STREAM, RawPeer, connect, encoded, frame, piped_server, request_block,
 };
 
 struct Draining {
@@ -82,6 +82,33 @@ async fn p154_a_drain_loses_none_of_1000_calls_in_flight() {
         tokio::net::TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_peers_that_never_began() {
+    let mut config = ServerConfig {
+        drain_timeout: Duration::from_millis(100),
+        ..ServerConfig::default()
+    };
+    config.http2.preface_timeout = 2 * PATIENCE;
+    let Draining {
+        address,
+        stop,
+        report,
+    } = drainable(Probe::default(), config).await;
+    let mut peers = Vec::new();
+    for first in [&b""[..], b"PRI * HT", PREFACE] {
+        let mut io = connect(address).await;
+        io.write_all(first).await.unwrap();
+        peers.push(io);
+    }
+    // Connections are accepted in order, so that the others are accepted when this one is served.
+    let client = Client::tcp(address).await;
+    assert_eq!(client.call("Echo", &["hello"]).await.code(), Some("0"));
+    stop.send(()).unwrap();
+    let report = tokio::time::timeout(PATIENCE, report).await;
+    let report = report.expect("an end in time").unwrap().unwrap();
+    assert!(report.cut.is_empty(), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

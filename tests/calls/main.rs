@@ -16,5 +16,7 @@ mod lifecycle;
 mod metadata;
 mod streams;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod traps;
 mod unary;
