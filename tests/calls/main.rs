@@ -14,6 +14,7 @@ mod deadline;
 mod faults;
 mod lifecycle;
 mod metadata;
+mod review;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]
