@@ -14,7 +14,7 @@ mod deadline;
 mod faults;
 mod lifecycle;
 mod metadata;
-mod review;
+mod regressions;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]
