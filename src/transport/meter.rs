@@ -96,6 +96,8 @@ pub(crate) struct Seen {
     pub(crate) abuse: Option<Abuse>,
     /// RST_STREAM frames that we wrote, our own decisions included.
     pub(crate) resets_written: u64,
+    /// DATA frames without a byte and without END_STREAM.
+    pub(crate) empty_data_frames: u64,
     now: Instant,
     in_header_block: bool,
     frames_answered: u64,
@@ -134,6 +136,7 @@ impl FrameMeter {
                 peer_max_header_list_size: None,
                 abuse: None,
                 resets_written: 0,
+                empty_data_frames: 0,
                 now,
                 in_header_block: false,
                 frames_answered: 0,
@@ -365,6 +368,7 @@ impl Seen {
             frame_type::DATA => {
                 if head.length < SMALL_DATA_FRAME && head.flags & flag::END_STREAM == 0 {
                     *small_frames += 1;
+                    self.empty_data_frames += u64::from(head.length == 0);
                 }
                 return;
             }

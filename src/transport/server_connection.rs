@@ -40,6 +40,8 @@ use super::server_stream::{ServerStream, Slot};
 const CALLS_PER_FLUSH: u32 = 32;
 /// After so many new calls other tasks get their turn.
 const CALLS_PER_TURN: u32 = 256;
+/// After so many empty DATA frames h2 ends the connection; it has no setting for that.
+const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -410,10 +412,10 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets) = {
+        let (abuse, resets, empty_data_frames) = {
             let meter = self.meter.lock();
             let seen = meter.seen();
-            (seen.abuse, seen.resets_written)
+            (seen.abuse, seen.resets_written, seen.empty_data_frames)
         };
         let abuse = abuse.or_else(|| {
             self.shared
@@ -430,11 +432,13 @@ impl ServerConnection {
             self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
             return true;
         }
-        // h2 counts its own resets over the whole life of a connection, and gives up on it in the
-        // end. A client with long-lived connections and many cancelled calls does no wrong: it is
-        // sent to a new connection in time.
+        // h2 counts its own resets and a peer's empty DATA over the whole life of a connection, and
+        // gives up on it in the end. A client with long-lived connections that has many cancelled
+        // calls, or is fond of empty DATA, does no wrong: it is sent to a new connection in time.
         let half = self.shared.config.max_local_error_reset_streams / 2;
-        if self.drain.is_none() && resets > u64::try_from(half).unwrap_or(u64::MAX) {
+        let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
+            || empty_data_frames > EMPTY_DATA_FRAMES / 2;
+        if self.drain.is_none() && worn {
             self.begin_drain(None);
             return true;
         }

@@ -13,6 +13,7 @@ mod compression;
 mod deadline;
 mod faults;
 mod lifecycle;
+mod malformed;
 mod metadata;
 mod streams;
 mod support;
