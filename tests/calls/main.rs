@@ -15,6 +15,7 @@ mod faults;
 mod lifecycle;
 mod malformed;
 mod metadata;
+mod meter;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]
