@@ -100,6 +100,8 @@ pub(crate) struct Seen {
     pub(crate) resets_written: u64,
     /// We said GOAWAY for a fault: nothing but the end of the connection follows.
     pub(crate) fatal_goaway: bool,
+    /// DATA frames without a byte and without END_STREAM.
+    pub(crate) empty_data_frames: u64,
     now: Instant,
     frames_answered: u64,
     /// `frames_answered` when the last PING came.
@@ -140,6 +142,7 @@ impl FrameMeter {
                 abuse: None,
                 resets_written: 0,
                 fatal_goaway: false,
+                empty_data_frames: 0,
                 now,
                 frames_answered: 0,
                 frames_answered_at_ping: None,
@@ -371,6 +374,7 @@ impl Seen {
             frame_type::DATA => {
                 if head.length < SMALL_DATA_FRAME && head.flags & flag::END_STREAM == 0 {
                     *small_frames += 1;
+                    self.empty_data_frames += u64::from(head.length == 0);
                 }
                 return;
             }

@@ -41,6 +41,8 @@ use super::timer::{after, poll_timer};
 const CALLS_PER_FLUSH: u32 = 32;
 /// After so many new calls other tasks get their turn.
 const CALLS_PER_TURN: u32 = 256;
+/// After so many empty DATA frames h2 ends the connection; it has no setting for that.
+const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -406,10 +408,15 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets, fatal_goaway) = {
+        let (abuse, resets, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
             let seen = meter.seen();
-            (seen.abuse, seen.resets_written, seen.fatal_goaway)
+            (
+                seen.abuse,
+                seen.resets_written,
+                seen.empty_data_frames,
+                seen.fatal_goaway,
+            )
         };
         if fatal_goaway {
             // h2 gave up on the peer, and only waits for it to take its last word.
@@ -428,11 +435,13 @@ impl ServerConnection {
             self.close(Reason::NO_ERROR, None);
             return true;
         }
-        // h2 counts its own resets over the whole life of a connection, and gives up on it in the
-        // end. A client with long-lived connections and many cancelled calls does no wrong: it is
-        // sent to a new connection in time.
+        // h2 counts its own resets and a peer's empty DATA over the whole life of a connection, and
+        // gives up on it in the end. A client with long-lived connections that has many cancelled
+        // calls, or is fond of empty DATA, does no wrong: it is sent to a new connection in time.
         let half = self.shared.config.max_local_error_reset_streams / 2;
-        if self.drain.is_none() && resets > u64::try_from(half).unwrap_or(u64::MAX) {
+        let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
+            || empty_data_frames > EMPTY_DATA_FRAMES / 2;
+        if self.drain.is_none() && worn {
             self.begin_drain(None, None);
             return true;
         }

@@ -276,7 +276,7 @@ async fn a_call_goes_over_tls_of_both_versions() {
 }
 
 #[tokio::test]
-async fn a_handler_sees_that_there_is_no_tls() {
+async fn p286_a_handler_sees_that_there_is_no_tls() {
     let address = tcp_server(Mirror, ServerConfig::default()).await;
     let answer = Client::tcp(address).await.call("Peer", &["hello"]).await;
     assert_eq!(answer.messages, ["tls false []"]);
@@ -377,7 +377,7 @@ enum Asked {
 
 #[tokio::test]
 #[rustfmt::skip]
-async fn client_certificates_are_seen_or_judged_as_configured() {
+async fn p286_client_certificates_are_seen_or_judged_as_configured() {
     let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
     let identity = authority.server();
     let (known, expired, unknown) = (clients.client(), clients.expired_client(), strangers.client());
@@ -613,7 +613,7 @@ async fn a_handshake_that_does_not_go_on_is_closed() {
 }
 
 #[tokio::test]
-async fn who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
+async fn p281_who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
     let authority = Authority::new();
     let tls = authority.server().tls(ClientCertificates::None);
     let address = serve(&tls).await;

@@ -1,0 +1,246 @@
+//! What a peer may do how often. The counters under h2 show themselves by the GOAWAY that they lead
+//! to, so they are compared with counters of our own, over frames that are cut anywhere.
+//!
+//! Time stands still in these tests: no counter is filled up again.
+
+use barewire::spec::http2::frame::PRIORITY;
+use barewire::{Http2Config, Rate, ServerConfig};
+use tokio::io::DuplexStream;
+
+use crate::support::{
+    ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Probe, RST_STREAM, RawPeer, SETTINGS,
+    WINDOW_UPDATE, block, encoded, frame, piped_server, request_block,
+};
+
+/// Small, and different from each other.
+fn limits() -> Http2Config {
+    let rate = |burst| Rate {
+        burst,
+        per_second: 0,
+    };
+    Http2Config {
+        pings: rate(6),
+        max_ping_strikes: 100,
+        settings_frames: rate(5),
+        idle_frames: rate(7),
+        window_update_slack: 9,
+        cancelled_streams: rate(3),
+        faulty_streams: rate(4),
+        ..Http2Config::default()
+    }
+}
+
+/// A peer that has said its SETTINGS and acknowledged ours.
+async fn peer_of(http2: Http2Config) -> RawPeer<DuplexStream> {
+    let config = ServerConfig {
+        http2,
+        ..ServerConfig::default()
+    };
+    RawPeer::begin(piped_server(Probe::default(), config)).await
+}
+
+/// Writes pieces of these sizes, each of which the server reads by itself. Many thousands would show
+/// no more than hundreds, so that the rest goes in large ones.
+async fn write_in_pieces(
+    peer: &mut RawPeer<DuplexStream>,
+    mut bytes: &[u8],
+    mut size: impl FnMut() -> usize,
+) {
+    let mut pieces = 0;
+    while !bytes.is_empty() {
+        pieces += 1;
+        let size = if pieces < 500 { size() } else { 40_000 };
+        let (piece, rest) = bytes.split_at(size.clamp(1, bytes.len()));
+        peer.write(piece).await;
+        tokio::task::yield_now().await;
+        bytes = rest;
+    }
+}
+
+/// A call that tells whether the connection lives.
+fn canary() -> Vec<u8> {
+    let mut bytes = frame(HEADERS, END_HEADERS, 1001, &request_block("Echo"));
+    bytes.extend(frame(DATA, END_STREAM, 1001, &encoded("hello")));
+    bytes
+}
+
+/// What the connection ends with: a text, or nothing if the canary is answered.
+async fn end(peer: &mut RawPeer<DuplexStream>, what: &str) -> Option<String> {
+    loop {
+        let frame = peer
+            .frame()
+            .await
+            .unwrap_or_else(|| panic!("{what}: no last word"));
+        match (frame.kind, frame.stream) {
+            (HEADERS, 1001) => return None,
+            (crate::support::GOAWAY, _) => {
+                assert_eq!(frame.payload[4..8], [0, 0, 0, 11], "{what}");
+                return Some(String::from_utf8(frame.payload[8..].to_vec()).unwrap());
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[rustfmt::skip]
+async fn each_limit_is_reached_by_one_more_however_frames_are_cut() {
+    let ping = frame(PING, 0, 0, b"still up");
+    let flood = frame(0xbe, 0, 0, &ping.repeat(50));
+    let bad = block(&[(":method", "POST"), (":scheme", "http"), (":path", "/a/b"), ("upgrade", "h2c")]);
+    let strict = Http2Config { max_ping_strikes: 2, ..limits() };
+    let call = |stream, fields: &[u8]| frame(HEADERS, END_HEADERS | END_STREAM, stream, fields);
+    let cancelled = |stream| [call(stream, &request_block("Never")), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
+    type One<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+    let cases: [(Http2Config, One<'_>, u32, &str); 12] = [
+        // limits   frames, of which this is one                                      so many   one more
+        (limits(),  &|_| ping.clone(),                                                      6, "too_many_pings"),
+        (strict,    &|_| ping.clone(),                                                      3, "too_many_pings"),
+        (limits(),  &|_| frame(SETTINGS, 0, 0, &[]),                                        3, "too_many_settings"), // two to begin with
+        (limits(),  &|_| frame(SETTINGS, 0, 0, &[0, 9, 0, 0, 0, 1].repeat(300)),            3, "too_many_settings"),
+        (limits(),  &|_| frame(PING, ACK, 0, b"unasked!"),                                  7, "too_many_idle_frames"),
+        (limits(),  &|_| frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]),                          7, "too_many_idle_frames"),
+        (limits(),  &|_| frame(0xbe, 0xff, 7, b""),                                         7, "too_many_idle_frames"),
+        (limits(),  &|_| flood.clone(),                                                     7, "too_many_idle_frames"), // no PINGs: a payload
+        (limits(),  &|_| frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),                         9, "too_many_window_updates"),
+        (limits(),  &|number| frame(0x0a, 0, number, &[0; 16_384]),                         7, "too_many_idle_frames"),
+        (limits(),  &|number| call(number * 2 + 1, &bad),                                   4, "too_many_stream_errors"),
+        (limits(),  &|number| cancelled(number * 2 + 1),                                    3, "too_many_cancellations"),
+    ];
+    for (http2, one, allowed, text) in &cases {
+        for piece in [1, 2, 8, 9, 10, 13, 100_000] {
+            let what = format!("{text} in pieces of {piece}");
+            let as_many = (0..*allowed).flat_map(one).collect::<Vec<_>>();
+            let mut peer = peer_of(http2.clone()).await;
+            write_in_pieces(&mut peer, &[&as_many[..], &canary()].concat(), || piece).await;
+            assert_eq!(end(&mut peer, &what).await, None, "{what}");
+
+            let mut peer = peer_of(http2.clone()).await;
+            write_in_pieces(&mut peer, &[&as_many[..], &one(*allowed)].concat(), || piece).await;
+            assert_eq!(end(&mut peer, &what).await.as_deref(), Some(*text), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_make_room_for_window_updates_and_pings() {
+    let http2 = Http2Config {
+        max_ping_strikes: 0,
+        pings: Rate {
+            burst: 1_000,
+            per_second: 0,
+        },
+        ..limits()
+    };
+    let mut peer = peer_of(http2).await;
+    // Each answer is HEADERS, DATA and HEADERS: thirty updates more, and a PING that is no strike.
+    for number in 0..20 {
+        let stream = number * 2 + 1;
+        let mut bytes = frame(PING, 0, 0, b"bdp-ping");
+        bytes.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(30));
+        if number == 0 {
+            bytes.truncate(frame(PING, 0, 0, b"bdp-ping").len());
+        }
+        bytes.extend(frame(HEADERS, END_HEADERS, stream, &request_block("Echo")));
+        bytes.extend(frame(DATA, END_STREAM, stream, &encoded("hello")));
+        peer.write(&bytes).await;
+        for _ in 0..3 {
+            assert!(peer.frame_on(stream).await.is_some(), "call {number}");
+        }
+    }
+    // Thirty for the last answer, nine for nothing, and then it is enough.
+    peer.write(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(40))
+        .await;
+    let text = peer.last_goaway().await.map(|(_, text)| text);
+    assert_eq!(text.as_deref(), Some("too_many_window_updates"));
+}
+
+/// Numbers that look like chance, the same in each run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: usize) -> usize {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % limit
+    }
+}
+
+/// The counters, written down once more.
+#[derive(Default)]
+struct Counted {
+    pings: u32,
+    settings: u32,
+    idle: u32,
+    window_updates: u32,
+}
+
+impl Counted {
+    /// Counts one more frame, and says what it is too many of.
+    fn count(&mut self, kind: u8, flags: u8) -> Option<&'static str> {
+        let (counter, limit, text) = match (kind, flags) {
+            (PING, 0) => (&mut self.pings, 6, "too_many_pings"),
+            (SETTINGS, _) => (&mut self.settings, 3, "too_many_settings"),
+            (WINDOW_UPDATE, _) => (&mut self.window_updates, 9, "too_many_window_updates"),
+            _ => (&mut self.idle, 7, "too_many_idle_frames"),
+        };
+        *counter += 1;
+        (*counter > limit).then_some(text)
+    }
+}
+
+/// One frame of a kind that is counted, often of the favourite one, and its kind and flags.
+fn any_frame(chance: &mut Chance, favourite: usize) -> (Vec<u8>, u8, u8) {
+    let stream = u32::try_from(chance.below(9)).unwrap();
+    let length = [0, 1, 9, 200, 1_024, 3_000, 16_384][chance.below(7)];
+    let entries = [0, 1, 2, 170, 171, 400][chance.below(6)];
+    let other = chance.below(12);
+    let (kind, flags, stream, payload) = match if other < 6 { other } else { favourite } {
+        0 => (PING, 0, 0, vec![6; 8]),
+        1 => (PING, ACK, 0, vec![6; 8]),
+        2 => (SETTINGS, 0, 0, [0, 6, 0, 0, 0xff, 0xff].repeat(entries)),
+        3 => (WINDOW_UPDATE, 0, 0, vec![0, 0, 0, 1]),
+        4 => (PRIORITY, 0, stream | 1, vec![0, 0, 0, 0, 16]),
+        // Full of what would be frames, were it not a payload.
+        _ => (
+            0x20,
+            0xff,
+            stream,
+            [0, 0, 0, SETTINGS, 0].repeat(length).split_off(length * 4),
+        ),
+    };
+    (frame(kind, flags, stream, &payload), kind, flags)
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_agree_with_counters_that_see_whole_frames() {
+    let mut ends = std::collections::BTreeMap::new();
+    for seed in 1..=600 {
+        let mut chance = Chance(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
+        let (mut bytes, mut counted, mut expected) = (Vec::new(), Counted::default(), None);
+        let favourite = chance.below(6);
+        for _ in 0..chance.below(24) {
+            let (one, kind, flags) = any_frame(&mut chance, favourite);
+            bytes.extend(one);
+            expected = counted.count(kind, flags);
+            if expected.is_some() {
+                break;
+            }
+        }
+        if expected.is_none() {
+            bytes.extend(canary());
+        }
+        let what = format!("seed {seed}");
+        let mut peer = peer_of(limits()).await;
+        let largest = [3, 20, 1_000, 40_000][chance.below(4)];
+        write_in_pieces(&mut peer, &bytes, || 1 + chance.below(largest)).await;
+        assert_eq!(end(&mut peer, &what).await.as_deref(), expected, "{what}");
+        *ends.entry(expected).or_insert(0) += 1;
+    }
+    // All ends are there, and none is rare.
+    assert_eq!(ends.len(), 5, "{ends:?}");
+    assert!(ends.values().all(|count| *count > 10), "{ends:?}");
+}
