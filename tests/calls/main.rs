@@ -9,13 +9,17 @@
     unreachable_pub
 )]
 
+mod chance;
 mod compression;
+mod corpus;
 mod deadline;
 mod faults;
 mod lifecycle;
 mod malformed;
 mod metadata;
 mod meter;
+#[path = "../../fuzz/server_oracle.rs"]
+mod server_oracle;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]
