@@ -11,7 +11,9 @@
     unreachable_pub
 )]
 
+mod chance;
 mod compression;
+mod corpus;
 mod deadline;
 mod faults;
 mod lifecycle;
@@ -19,6 +21,8 @@ mod malformed;
 mod metadata;
 mod meter;
 mod regressions;
+#[path = "../../fuzz/server_oracle.rs"]
+mod server_oracle;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]

@@ -7,6 +7,7 @@ use barewire::spec::http2::frame::PRIORITY;
 use barewire::{Http2Config, Rate, ServerConfig};
 use tokio::io::DuplexStream;
 
+use crate::chance::Chance;
 use crate::support::{
     ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Probe, RST_STREAM, RawPeer, SETTINGS,
     WINDOW_UPDATE, block, encoded, frame, piped_server, request_block,
@@ -153,20 +154,6 @@ async fn answers_make_room_for_window_updates_and_pings() {
         .await;
     let text = peer.last_goaway().await.map(|(_, text)| text);
     assert_eq!(text.as_deref(), Some("too_many_window_updates"));
-}
-
-/// Numbers that look like chance, the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % limit
-    }
 }
 
 /// The counters, written down once more.
