@@ -44,8 +44,10 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
-            let body = rejection.body();
-            return halves.answer(rejection.into_response(), body).await;
+            return match rejection.body() {
+                "" => halves.answer(rejection.into_response()).await,
+                body => halves.answer_http(rejection.into_response(), body).await,
+            };
         }
     };
 
