@@ -19,7 +19,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use super::config::ReplyEncoding;
-use super::server::{CallCount, ServerShared};
+use super::running::{CallCount, ServerShared};
 use super::server_call::ServerCall;
 use super::service::Serving;
 use crate::call::{Deadline, LazyTimer, RequestParts};

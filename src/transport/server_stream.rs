@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::connection_shared::ConnectionShared;
 use super::recv::RecvHalf;
 use super::reply_queue::ReplyQueue;
 use super::response_writer::ResponseWriter;
 use super::send::SendHalf;
-use super::server_connection::ConnectionShared;
 use crate::wire::{ContentType, Encoding};
 
 /// A stream that a client opened, with the slot that its call takes.
