@@ -11,7 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`config`] | every limit and timer, with its default |
-//! | `meter`, `frame_scanner` | the byte stream under h2: joined, read ahead, counted |
+//! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
@@ -24,6 +24,7 @@
 pub(crate) mod config;
 pub(crate) mod connection_shared;
 mod errors;
+mod frame_counts;
 mod frame_scanner;
 mod meter;
 pub(crate) mod peer;

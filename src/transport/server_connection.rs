@@ -32,7 +32,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
 use super::connection_shared::ConnectionShared;
-use super::meter::{Abuse, SharedMeter};
+use super::frame_counts::Abuse;
+use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
@@ -276,7 +277,7 @@ impl ServerConnection {
         }
         self.idle_since = None;
         // The peer's SETTINGS come before its first request.
-        if let Some(limit) = self.meter.lock().seen().peer_max_header_list_size {
+        if let Some(limit) = self.meter.lock().counts().peer_max_header_list_size {
             self.shared.set_peer_header_limit(limit);
         }
         let slot = Slot::take(&self.shared);
@@ -364,12 +365,12 @@ impl ServerConnection {
     fn judge(&mut self) -> bool {
         let (abuse, resets, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
-            let seen = meter.seen();
+            let counts = meter.counts();
             (
-                seen.abuse,
-                seen.resets_written,
-                seen.empty_data_frames,
-                seen.fatal_goaway,
+                counts.abuse,
+                counts.resets_written,
+                counts.empty_data_frames,
+                counts.fatal_goaway,
             )
         };
         if fatal_goaway {

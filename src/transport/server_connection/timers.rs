@@ -54,8 +54,8 @@ impl ServerConnection {
             .max_connection_idle
             .and_then(|idle| self.idle_until(idle));
         let meter = self.meter.lock();
-        let seen = meter.seen();
-        let settings = match (seen.settings, seen.settings_acked) {
+        let counts = meter.counts();
+        let settings = match (counts.settings, counts.settings_acked) {
             (false, _) => Some((after(self.opened_at, config.preface_timeout), Due::Settings)),
             (true, false) => Some((
                 after(self.opened_at, config.settings_ack_timeout),
@@ -63,12 +63,12 @@ impl ServerConnection {
             )),
             (true, true) => None,
         };
-        let header_block = seen
+        let header_block = counts
             .header_block_since
             .map(|since| (after(since, config.header_block_timeout), Due::HeaderBlock));
         let keepalive = config.keepalive_time.map(|time| match self.ping_sent_at {
             Some(sent) => (after(sent, config.keepalive_timeout), Due::Keepalive),
-            None => (after(seen.last_read_at, time), Due::Keepalive),
+            None => (after(counts.last_read_at, time), Due::Keepalive),
         });
         let farewell = match &self.drain {
             Some(drain) => [
@@ -132,7 +132,7 @@ impl ServerConnection {
 
     // Any byte of the peer is a sign of life, not the answer to the PING alone. gRFC A8.
     fn keep_alive(&mut self, now: Instant) -> bool {
-        let last_read_at = self.meter.lock().seen().last_read_at;
+        let last_read_at = self.meter.lock().counts().last_read_at;
         match self.ping_sent_at {
             // An answer may come in the very instant of the question.
             Some(sent) if last_read_at >= sent => {
