@@ -3,9 +3,12 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use super::message::decode_message;
+use super::inflight::{Charge, InflightBytes};
+use super::message::{decode_message, decompress_message};
 use crate::transport::recv::RecvHalf;
+use crate::wire::decode_cost::{SCANNED_FROM, decode_cost};
 use crate::wire::{Encoding, Status, WireError};
 
 /// The messages that the other side sends, in order.
@@ -13,15 +16,25 @@ pub struct Inbound<M> {
     recv: RecvHalf,
     encoding: Encoding,
     message_limit: usize,
+    inflight: Arc<InflightBytes>,
+    /// For the message that was given out last, until the next is asked for.
+    charge: Option<Charge>,
     messages: PhantomData<fn() -> M>,
 }
 
 impl<M: prost::Message + Default> Inbound<M> {
-    pub(crate) fn new(recv: RecvHalf, encoding: Encoding, message_limit: usize) -> Self {
+    pub(crate) fn new(
+        recv: RecvHalf,
+        encoding: Encoding,
+        message_limit: usize,
+        inflight: Arc<InflightBytes>,
+    ) -> Self {
         Self {
             recv,
             encoding,
             message_limit,
+            inflight,
+            charge: None,
             messages: PhantomData,
         }
     }
@@ -30,7 +43,8 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// # Errors
     ///
-    /// - RESOURCE_EXHAUSTED: the message is larger than the limit, as sent or decompressed.
+    /// - RESOURCE_EXHAUSTED: the message is larger than the limit, as sent or decompressed; or the
+    ///   messages of all calls together take too much memory.
     /// - INTERNAL: the message is cut, badly framed, badly compressed, or no such message.
     /// - CANCELLED: the other side gave up, or the connection is lost.
     ///
@@ -38,10 +52,20 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// Safe. A message of which a part has come stays buffered, and the next call goes on with it.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
-        match poll_fn(|cx| self.recv.poll_message(cx)).await? {
-            Some(raw) => decode_message(raw, self.encoding, self.message_limit).map(Some),
-            None => Ok(None),
+        self.charge = None;
+        let Some(raw) = poll_fn(|cx| self.recv.poll_message(cx)).await? else {
+            return Ok(None);
+        };
+        let body = decompress_message(raw, self.encoding, self.message_limit)?;
+        if body.len() >= SCANNED_FROM {
+            self.charge = Some(self.inflight.charge(decode_cost(&body))?);
         }
+        Ok(Some(decode_message(body)?))
+    }
+
+    /// The share of memory of the message that was given out last.
+    pub(crate) fn take_charge(&mut self) -> Option<Charge> {
+        self.charge.take()
     }
 
     /// The only message, where exactly one is due.

@@ -2,7 +2,7 @@
 //!
 //! Spec: gRPC-HTTP2 §Requests (Length-Prefixed-Message); gRPC-Compression.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::framing::{PREFIX_LENGTH, RawMessage, prefix};
 use crate::wire::{Encoding, Status, WireError, compression};
@@ -76,23 +76,31 @@ fn append(
     Ok(whole)
 }
 
-/// The message in `raw`, which came in a call whose headers announced `encoding`.
+/// The bytes of the message in `raw`, which came in a call whose headers announced `encoding`.
 ///
 /// # Errors
 ///
-/// See [`Inbound::next`](super::Inbound::next).
-pub(crate) fn decode_message<M: prost::Message + Default>(
+/// INTERNAL if it is compressed and should not be, or badly; RESOURCE_EXHAUSTED if it is larger than
+/// `limit` once decompressed.
+pub(crate) fn decompress_message(
     raw: RawMessage,
     encoding: Encoding,
     limit: usize,
-) -> Result<M, Status> {
-    let body = if raw.compressed {
-        if encoding == Encoding::Identity {
-            return Err(WireError::CompressedWithoutEncoding.into());
-        }
-        compression::decompress(encoding, &raw.body, limit)?
-    } else {
-        raw.body
-    };
-    M::decode(body).map_err(|error| WireError::InvalidProtobuf(error.to_string().into()).into())
+) -> Result<Bytes, WireError> {
+    if !raw.compressed {
+        return Ok(raw.body);
+    }
+    if encoding == Encoding::Identity {
+        return Err(WireError::CompressedWithoutEncoding);
+    }
+    compression::decompress(encoding, &raw.body, limit)
+}
+
+/// The message that these bytes are.
+///
+/// # Errors
+///
+/// INTERNAL if they are none.
+pub(crate) fn decode_message<M: prost::Message + Default>(body: Bytes) -> Result<M, WireError> {
+    M::decode(body).map_err(|error| WireError::InvalidProtobuf(error.to_string().into()))
 }

@@ -11,6 +11,7 @@
 
 mod deadline;
 mod inbound;
+mod inflight;
 pub(crate) mod message;
 mod observer;
 mod request;
@@ -19,6 +20,7 @@ mod response;
 pub use deadline::Deadline;
 pub(crate) use deadline::LazyTimer;
 pub use inbound::Inbound;
+pub(crate) use inflight::{Charge, InflightBytes};
 pub use observer::{CallRecord, Observer};
 pub use request::Request;
 pub(crate) use request::RequestParts;

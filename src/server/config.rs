@@ -15,6 +15,11 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Connections at once from one IP address; further ones are closed. Default `None`: any number.
     pub max_connections_per_ip: Option<usize>,
+    /// How long to wait after the system refused to accept a connection, for want of file descriptors
+    /// or memory. Doubles each time, up to `accept_backoff_max`. Default 5 ms.
+    pub accept_backoff_min: Duration,
+    /// The longest such wait. Default 1 s.
+    pub accept_backoff_max: Duration,
     /// TLS handshakes at once; further connections wait to be accepted. Default 1,024.
     pub max_handshakes: usize,
     /// From accept to the end of the TLS handshake: closed. Default 10 s.
@@ -27,6 +32,10 @@ pub struct ServerConfig {
     pub max_recv_message: usize,
     /// Bytes of a reply message, as sent: the call ends with RESOURCE_EXHAUSTED. Default 2 GiB − 1.
     pub max_send_message: usize,
+    /// Bytes of memory that request messages may take together while handlers have them, and unary
+    /// replies until they are sent: RESOURCE_EXHAUSTED. What a request takes is estimated from its
+    /// fields before it is decoded; messages below 1 KiB do not count. Default 1 GiB.
+    pub max_inflight_message_bytes: usize,
     /// How long the one message of a unary or server-streaming request may take to come:
     /// DEADLINE_EXCEEDED. Default 300 s.
     pub request_read_timeout: Duration,
@@ -53,11 +62,14 @@ impl Default for ServerConfig {
             http2: Http2Config::default(),
             max_connections: 10_000,
             max_connections_per_ip: None,
+            accept_backoff_min: Duration::from_millis(5),
+            accept_backoff_max: Duration::from_secs(1),
             max_handshakes: 1_024,
             tls_handshake_timeout: Duration::from_secs(10),
             max_concurrent_calls: 20_000,
             max_recv_message: 4 * 1024 * 1024,
             max_send_message: 0x7fff_ffff,
+            max_inflight_message_bytes: 1024 * 1024 * 1024,
             request_read_timeout: Duration::from_secs(300),
             reply_encoding: ReplyEncoding::Always(Encoding::Identity),
             drain_timeout: Duration::from_secs(30),

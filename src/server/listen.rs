@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
+use super::config::ServerConfig;
 use crate::transport::Io;
 use crate::transport::peer::PeerAddress;
 
@@ -68,10 +69,12 @@ impl Listeners {
     /// The next connection. Errors of the system are waited out: a server that runs out of file
     /// descriptors for a moment goes on when it has some again.
     ///
-    /// With `user_timeout` the system gives up on a connection whose bytes nobody acknowledges for so
-    /// long. gRFC A18.
-    pub(super) async fn accept(&self, user_timeout: Option<Duration>) -> Accepted {
-        let mut pause = FIRST_PAUSE;
+    /// The system is told to give up on a connection whose bytes nobody acknowledges for as long as
+    /// our PING may stay unanswered. gRFC A18.
+    pub(super) async fn accept(&self, config: &ServerConfig) -> Accepted {
+        let http2 = &config.http2;
+        let user_timeout = http2.keepalive_time.map(|_| http2.keepalive_timeout);
+        let mut pause = config.accept_backoff_min;
         loop {
             match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
                 Ok(accepted) => return accepted,
@@ -82,7 +85,7 @@ impl Listeners {
                 Err(error) => {
                     tracing::warn!(%error, ?pause, "cannot accept connections for now");
                     sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = pause.saturating_mul(2).min(config.accept_backoff_max);
                 }
             }
         }
@@ -139,9 +142,6 @@ fn set_user_timeout(socket: &TcpStream, timeout: Duration) {
 
 #[cfg(not(target_os = "linux"))]
 fn set_user_timeout(_: &TcpStream, _: Duration) {}
-
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// All other errors are the system's, such as too few file descriptors: the same accept would fail
 /// again at once.

@@ -14,7 +14,7 @@ use super::listen::{Accepted, AddressPermit, Listeners, PerAddress, Secure};
 use super::serve_call::serve_call;
 use super::server::Server;
 use super::service::Service;
-use crate::call::{CallRecord, Observer};
+use crate::call::{CallRecord, InflightBytes, Observer};
 use crate::transport::Io;
 use crate::transport::config::Http2Config;
 use crate::transport::peer::{Peer, PeerAddress};
@@ -28,6 +28,7 @@ pub(super) struct ServerShared {
     pub(super) config: Arc<ServerConfig>,
     pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) inflight: Arc<InflightBytes>,
     /// Calls whose handler is at work.
     pub(super) calls: CallCount,
     /// Calls that `call_ended` was not told of yet. They outlast their handlers a little, and the
@@ -139,7 +140,9 @@ impl Running {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
             }
         }
+        let inflight = InflightBytes::new(config.max_inflight_message_bytes);
         let shared = Arc::new(ServerShared {
+            inflight: Arc::new(inflight),
             config: Arc::new(config),
             services: by_name,
             observer,
@@ -166,11 +169,7 @@ impl Running {
     pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
         let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
         let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
-        let user_timeout = self
-            .http2
-            .keepalive_time
-            .map(|_| self.http2.keepalive_timeout);
-        let accepted = listeners.accept(user_timeout).await;
+        let accepted = listeners.accept(&self.shared.config).await;
         let limit = self.shared.config.max_connections_per_ip;
         let address = self.per_address.take(&accepted.address, limit);
         Some(Next {

@@ -141,6 +141,8 @@ fn server_call(
         recv: call.recv.clone(),
         queue: call.queue.clone(),
         config: Arc::clone(&server.config),
+        inflight: Arc::clone(&server.inflight),
+        charge: None,
     }
 }
 

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use super::config::ServerConfig;
 use super::replies::Replies;
 use crate::call::message::encode_message;
-use crate::call::{Deadline, Inbound, LazyTimer, Request, RequestParts, Response};
+use crate::call::{
+    Charge, Deadline, Inbound, InflightBytes, LazyTimer, Request, RequestParts, Response,
+};
 use crate::transport::recv::RecvHalf;
 use crate::transport::reply_queue::ReplyQueue;
+use crate::wire::decode_cost::SCANNED_FROM;
 use crate::wire::{AcceptEncoding, Encoding, Status};
 
 /// One incoming call: take its request, once, and answer it.
@@ -22,6 +25,9 @@ pub struct ServerCall {
     pub(super) recv: RecvHalf,
     pub(super) queue: ReplyQueue,
     pub(super) config: Arc<ServerConfig>,
+    pub(super) inflight: Arc<InflightBytes>,
+    /// For the request, until its handler has ended.
+    pub(super) charge: Option<Charge>,
 }
 
 impl ServerCall {
@@ -50,6 +56,7 @@ impl ServerCall {
             )));
         };
         let message = message?;
+        self.charge = inbound.take_charge();
         Ok(Request::from_parts(self.take_parts(), message))
     }
 
@@ -63,7 +70,8 @@ impl ServerCall {
     ///
     /// # Errors
     ///
-    /// RESOURCE_EXHAUSTED if it is larger than [`ServerConfig::max_send_message`].
+    /// RESOURCE_EXHAUSTED if it is larger than [`ServerConfig::max_send_message`], or finds no room
+    /// within [`ServerConfig::max_inflight_message_bytes`].
     pub async fn reply<M: prost::Message>(&mut self, response: Response<M>) -> Result<(), Status> {
         let Response {
             metadata,
@@ -77,6 +85,10 @@ impl ServerCall {
             queue.announced = encoding;
         }
         let (encoding, limit) = (queue.encoding, self.config.max_send_message);
+        let plain_length = message.encoded_len();
+        if plain_length >= SCANNED_FROM {
+            queue.charge = Some(Box::new(self.inflight.charge(plain_length)?));
+        }
         let length = encode_message(&message, encoding, limit, &mut queue.bytes)?;
         queue.metadata = metadata;
         queue.trailers = trailers;
@@ -108,6 +120,7 @@ impl ServerCall {
             self.recv.clone(),
             self.parts.encoding,
             self.config.max_recv_message,
+            Arc::clone(&self.inflight),
         )
     }
 

@@ -8,6 +8,7 @@
 //! many small messages leave as one DATA frame; it is emptied as soon as the handler waits, so that
 //! no message is late for it.
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -48,6 +49,8 @@ pub(crate) struct QueueState {
     pub(crate) messages: u64,
     /// Their bytes, prefixes included.
     pub(crate) queued_bytes: u64,
+    /// Dropped with what is queued: whatever the handler's side wants to be told of that.
+    pub(crate) charge: Option<Box<dyn Any + Send>>,
     /// Why nothing can be queued any more.
     closed: Option<Status>,
     /// The handler, waiting for room.
@@ -71,6 +74,7 @@ impl ReplyQueue {
             replies_panicked: false,
             messages: 0,
             queued_bytes: 0,
+            charge: None,
             closed: None,
             producer: None,
             writer: None,
@@ -114,7 +118,9 @@ impl ReplyQueue {
 
     /// Drops what is queued.
     pub(crate) fn clear(&self) {
-        self.lock().bytes = BytesMut::new();
+        let mut state = self.lock();
+        state.bytes = BytesMut::new();
+        state.charge = None;
     }
 }
 

@@ -130,6 +130,17 @@ pub enum WireError {
     #[error("grpc-encoding \"{0}\" of the response is not supported; supported: {SUPPORTED}")]
     UnsupportedResponseEncoding(Box<str>),
 
+    /// The messages of all calls together take more memory than they may.
+    #[error(
+        "message of about {bytes} bytes in memory finds no room within the {limit} of all calls"
+    )]
+    TooManyBytesInflight {
+        /// What the message would have taken.
+        bytes: usize,
+        /// The most that all may take.
+        limit: usize,
+    },
+
     /// Header fields together are larger than the limit. RFC 9113 §6.5.2 says how to count.
     #[error("header fields of {size} bytes are larger than the limit of {limit}")]
     HeaderListTooLarge {
@@ -193,9 +204,9 @@ impl WireError {
             | Self::UnsupportedResponseEncoding(_)
             | Self::InterimResponseEnded(_) => Code::Internal,
             Self::MessageTooLarge { .. } | Self::DecompressedTooLarge { .. } => MESSAGE_OVER_LIMIT,
-            Self::HeaderListTooLarge { .. } | Self::TooManyHeaderFields { .. } => {
-                Code::ResourceExhausted
-            }
+            Self::HeaderListTooLarge { .. }
+            | Self::TooManyHeaderFields { .. }
+            | Self::TooManyBytesInflight { .. } => Code::ResourceExhausted,
             Self::MissingMessage | Self::ExtraMessage => CARDINALITY_VIOLATION,
             Self::InvalidPath(_) | Self::UnsupportedRequestEncoding(_) => Code::Unimplemented,
             Self::MissingTrailers => RESPONSE_WITHOUT_TRAILERS,

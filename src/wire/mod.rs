@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Beside the productions stand [`header_size`], how header fields are counted, [`tables`], what a
-//! call's end means that has no status, and [`error`], every rule that a peer can break.
+//! call's end means that has no status, [`decode_cost`], what a message takes once it is decoded,
+//! and [`error`], every rule that a peer can break.
 //!
 //! All of this is pure: bytes and header maps in, values out. There is no I/O, no clock and no
 //! task, so each rule can be read and tested by itself. In which order the parts come is the
@@ -30,6 +31,7 @@
 
 pub mod compression;
 pub mod content_type;
+pub mod decode_cost;
 pub mod error;
 pub mod framing;
 pub mod header_size;

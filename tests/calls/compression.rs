@@ -322,3 +322,54 @@ async fn p075_an_oversize_reply_is_not_sent() {
         "message of 11 bytes is longer than the limit of 10"
     );
 }
+
+#[tokio::test]
+async fn a_message_that_would_be_large_in_memory_finds_no_room() {
+    let config = ServerConfig {
+        max_inflight_message_bytes: 1_000_000,
+        ..Default::default()
+    };
+    let client = probe_with(config).await;
+    // 20,000 bytes that say "another empty message" 10,000 times, in 60 bytes of gzip.
+    let bomb = compressed(gzip(&[0x12, 0x00].repeat(10_000)));
+    assert!(bomb.len() < 100, "{}", bomb.len());
+    let fields = [("grpc-encoding", "gzip")];
+    for method in ["Echo", "Sum"] {
+        let (_, _, status, text) = raw_call(&client, method, &fields, bomb.clone()).await;
+        assert_eq!(status, "8", "{text}");
+        assert_eq!(
+            text,
+            "message of about 1620000 bytes in memory finds no room within the 1000000 of all calls"
+        );
+    }
+    // One at a time, messages of 100 kB have room for ever, in unary calls and in streams.
+    let large = "x".repeat(100_000);
+    for _ in 0..30 {
+        assert_eq!(client.call("Echo", &[&large]).await.code(), Some("0"));
+    }
+    let answer = client.call("Sum", &[large.as_str(); 30]).await;
+    assert_eq!(answer.messages, ["30 3000000"]);
+}
+
+#[tokio::test]
+async fn messages_of_calls_under_way_share_their_room() {
+    let config = ServerConfig {
+        max_inflight_message_bytes: 250_000,
+        ..Default::default()
+    };
+    let probe = Probe::default();
+    let seen = probe.seen.clone();
+    let client = Client::over(piped_server(probe, config)).await;
+    let large = "x".repeat(100_000);
+    let mut slow = client.start("Slow", &[]).await;
+    slow.send_message(&large).await;
+    let slow = tokio::spawn(slow.finish());
+    seen.wait_for("the handler runs", |seen| seen.running() == 1)
+        .await;
+    // Request and reply of this one do not fit beside the request that is held.
+    let answer = client.call("Echo", &[&large]).await;
+    assert_eq!(answer.code(), Some("8"), "{answer:?}");
+    seen.gate.notify_one();
+    assert_eq!(slow.await.unwrap().code(), Some("0"));
+    assert_eq!(client.call("Echo", &[&large]).await.code(), Some("0"));
+}

@@ -12,6 +12,7 @@
 mod compression;
 mod content_type;
 mod corpus;
+mod decode_cost;
 mod error;
 mod framing;
 mod header_size;

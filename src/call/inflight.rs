@@ -1,0 +1,63 @@
+//! How much memory the messages of all calls may take together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::wire::{Status, WireError};
+
+/// Counts what messages take while handlers have them.
+#[derive(Debug)]
+pub(crate) struct InflightBytes {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// The share of one message, given back when it is dropped.
+pub(crate) struct Charge {
+    counted: Arc<InflightBytes>,
+    bytes: usize,
+}
+
+impl InflightBytes {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    /// Counts so many bytes more.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if that is more than there may be.
+    pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Status> {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        // Given back at once where there is no room.
+        let charge = Charge {
+            counted: Arc::clone(self),
+            bytes,
+        };
+        if before.saturating_add(bytes) > self.limit {
+            return Err(WireError::TooManyBytesInflight {
+                bytes,
+                limit: self.limit,
+            }
+            .into());
+        }
+        Ok(charge)
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.counted.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Charge").field(&self.bytes).finish()
+    }
+}
