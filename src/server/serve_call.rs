@@ -151,7 +151,9 @@ async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Dea
     let mut timer = LazyTimer::new(deadline);
     let ended = poll_fn(|cx| {
         loop {
-            call.recv.pump(cx);
+            if let Poll::Ready(status) = call.recv.poll_pump(cx) {
+                return Poll::Ready(Ended::Returned(Err(status)));
+            }
             call.queue.lock().writer_looks_later();
             match unwinding("a handler", || handler.as_mut().poll(cx)) {
                 Ok(Poll::Ready(outcome)) => return Poll::Ready(Ended::Returned(outcome)),
@@ -206,7 +208,7 @@ async fn end(call: &mut OpenCall, ended: Ended, deadline: Option<Deadline>) -> R
         let mut finish = pin!(writer.finish(outcome.clone()));
         // The client may still be sending. Left in h2, that would count against the connection.
         let finish = poll_fn(|cx| {
-            recv.pump(cx);
+            let _ = recv.poll_pump(cx);
             finish.as_mut().poll(cx)
         });
         LazyTimer::new(deadline).race(finish).await

@@ -48,6 +48,9 @@ pub struct Http2Config {
     /// A peer that takes no byte of a reply for so long loses the call: RST_STREAM(CANCEL).
     /// Default 300 s.
     pub send_stall_timeout: Duration,
+    /// When requests that no handler reads have used up the connection's window for so long, the one
+    /// that was left unread the longest ends with RESOURCE_EXHAUSTED. Default 10 s.
+    pub stalled_stream_timeout: Duration,
     /// After this silence of the peer we send a PING. `None` never asks. Default 300 s.
     pub keepalive_time: Option<Duration>,
     /// How long the PING may stay unanswered before the connection is closed. Default 20 s.
@@ -131,6 +134,7 @@ impl Default for Http2Config {
             settings_ack_timeout: Duration::from_secs(30),
             header_block_timeout: Duration::from_secs(10),
             send_stall_timeout: Duration::from_secs(300),
+            stalled_stream_timeout: Duration::from_secs(10),
             keepalive_time: Some(Duration::from_secs(300)),
             keepalive_timeout: Duration::from_secs(20),
             min_ping_interval: Duration::from_secs(300),

@@ -9,6 +9,7 @@ use super::config::Http2Config;
 use super::peer::Peer;
 use super::phase::PhaseWatch;
 use super::rate::Bucket;
+use super::unread::Unread;
 
 /// What the calls of a connection share with it.
 pub(crate) struct ConnectionShared {
@@ -19,6 +20,7 @@ pub(crate) struct ConnectionShared {
     pub(super) calls: AtomicUsize,
     /// What the peer's SETTINGS say about header lists; 0 is nothing.
     peer_header_limit: AtomicUsize,
+    pub(super) unread: Unread,
     cancelled: Mutex<Bucket>,
     too_many_cancelled: AtomicBool,
 }
@@ -30,7 +32,9 @@ impl ConnectionShared {
         phase: PhaseWatch,
         opened_at: Instant,
     ) -> Self {
+        let bytes = |window: u32| usize::try_from(window).unwrap_or(usize::MAX);
         Self {
+            unread: Unread::new(bytes(config.connection_window), bytes(config.stream_window)),
             cancelled: Mutex::new(Bucket::new(config.cancelled_streams, opened_at)),
             peer,
             config,

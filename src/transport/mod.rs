@@ -15,7 +15,7 @@
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
-//! | `recv` | bytes in, deframed, window given back |
+//! | `recv`, `unread` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
 //! | `peer`, `phase` | who is there; what the server is doing |
@@ -41,6 +41,7 @@ pub(crate) mod server_stream;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+mod unread;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

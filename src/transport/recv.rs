@@ -12,9 +12,12 @@
 //!
 //! Spec: gRPC-HTTP2 §Data Frames; RFC 9113 §5.2.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
+use super::connection_shared::ConnectionShared;
 use super::errors::status_of_server_stream;
 use crate::wire::{Deframer, RawMessage, Status};
 
@@ -22,12 +25,32 @@ use crate::wire::{Deframer, RawMessage, Status};
 #[derive(Clone)]
 pub(crate) struct RecvHalf(Arc<Mutex<RecvState>>);
 
+/// A [`RecvHalf`] that keeps nothing alive.
+pub(crate) struct WeakRecvHalf(Weak<Mutex<RecvState>>);
+
+impl WeakRecvHalf {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<RecvHalf> {
+        self.0.upgrade().map(RecvHalf)
+    }
+}
+
 struct RecvState {
+    connection: Arc<ConnectionShared>,
     /// `None` once the call is over.
     stream: Option<h2::RecvStream>,
     deframer: Deframer,
     end: Option<Result<(), Status>>,
     reader: Option<Waker>,
+    /// The call's task.
+    pump: Option<Waker>,
+    /// The connection gave the stream up.
+    evicted: bool,
+    /// Since when much was unread, or the last message taken if that is later.
+    held_since: Option<Instant>,
     /// Nobody reads any more: what comes is thrown away.
     discarding: bool,
     /// Bytes thrown away.
@@ -42,24 +65,63 @@ struct RecvState {
 
 impl RecvHalf {
     /// Takes over the receiving half of a stream.
-    pub(crate) fn new(stream: h2::RecvStream, message_limit: usize, window: usize) -> Self {
+    pub(crate) fn new(
+        stream: h2::RecvStream,
+        message_limit: usize,
+        connection: Arc<ConnectionShared>,
+    ) -> Self {
+        let release_step = connection.stream_window() / 4;
         Self(Arc::new(Mutex::new(RecvState {
+            connection,
             stream: Some(stream),
             deframer: Deframer::new(message_limit),
             end: None,
             reader: None,
+            pump: None,
+            evicted: false,
+            held_since: None,
             discarding: false,
             discarded: 0,
             unreleased: 0,
-            release_step: window / 4,
+            release_step,
             messages: 0,
             bytes: 0,
         })))
     }
 
-    /// Moves what h2 holds into the buffer. To be polled by the call's task whenever it runs.
-    pub(crate) fn pump(&self, cx: &mut Context<'_>) {
-        self.lock().pump(cx);
+    /// Moves what h2 holds into the buffer. To be polled by the call's task whenever it runs. Ready,
+    /// with the call's status, when the connection has given the stream up.
+    pub(crate) fn poll_pump(&self, cx: &mut Context<'_>) -> Poll<Status> {
+        let mut state = self.lock();
+        if state.pump(cx) {
+            state
+                .connection
+                .unread
+                .held_by(WeakRecvHalf(Arc::downgrade(&self.0)));
+        }
+        match &state.end {
+            Some(Err(status)) if state.evicted => Poll::Ready(status.clone()),
+            Some(_) | None => Poll::Pending,
+        }
+    }
+
+    /// Since when much is unread; `None` if not much is.
+    pub(super) fn held_since(&self) -> Option<Instant> {
+        self.lock().held_since
+    }
+
+    /// Gives the stream up: its call ends with `status`, and its bytes go back to the window.
+    pub(super) fn evict(&self, status: Status) {
+        let mut state = self.lock();
+        state.discard();
+        state.end = Some(Err(status));
+        state.evicted = true;
+        for waiting in [state.reader.take(), state.pump.take()]
+            .into_iter()
+            .flatten()
+        {
+            waiting.wake();
+        }
     }
 
     /// The next message.
@@ -95,7 +157,8 @@ impl RecvHalf {
     pub(crate) fn poll_discard(&self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
         let mut state = self.lock();
         state.discard();
-        state.pump(cx);
+        // Nothing is held by a stream that throws all away.
+        let _ = state.pump(cx);
         if state.end.is_some() || state.discarded >= limit {
             Poll::Ready(())
         } else {
@@ -107,6 +170,10 @@ impl RecvHalf {
     pub(crate) fn close(&self, status: impl FnOnce() -> Status) {
         let mut state = self.lock();
         let stream = state.stream.take();
+        // What is unread goes back with the stream.
+        state.connection.unread.subtract(state.unreleased);
+        state.unreleased = 0;
+        state.held_since = None;
         if state.end.is_none() {
             state.end = Some(Err(status()));
         }
@@ -124,12 +191,20 @@ impl RecvHalf {
 }
 
 impl RecvState {
-    fn pump(&mut self, cx: &mut Context<'_>) {
+    /// Says whether the stream now has much unread, and had not before.
+    fn pump(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(stream) = &mut self.stream else {
-            return;
+            return false;
         };
         if self.end.is_some() {
-            return;
+            return false;
+        }
+        if !self
+            .pump
+            .as_ref()
+            .is_some_and(|pump| pump.will_wake(cx.waker()))
+        {
+            self.pump = Some(cx.waker().clone());
         }
         let mut came = 0;
         while self.end.is_none() {
@@ -150,9 +225,10 @@ impl RecvState {
             }
         }
         if came == 0 && self.end.is_none() {
-            return;
+            return false;
         }
         self.unreleased += came;
+        self.connection.unread.add(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {
             self.discarded += came;
@@ -163,6 +239,12 @@ impl RecvState {
         if let Some(reader) = self.reader.take_if(elsewhere) {
             reader.wake();
         }
+        let much = self.unreleased >= self.release_step.saturating_mul(2);
+        let begins = much && self.held_since.is_none();
+        if begins {
+            self.held_since = Some(Instant::now());
+        }
+        begins
     }
 
     fn discard(&mut self) {
@@ -177,6 +259,9 @@ impl RecvState {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
         if let Some(message) = self.deframer.next_message()? {
             self.messages += 1;
+            if self.held_since.is_some() {
+                self.held_since = Some(Instant::now());
+            }
             self.release(self.deframer.buffered());
             return Poll::Ready(Ok(Some(message)));
         }
@@ -213,6 +298,11 @@ impl RecvState {
             // Fails only for more than was received, which `unreleased` rules out.
             let _ = stream.flow_control().release_capacity(length);
         }
-        self.unreleased = self.unreleased.saturating_sub(length);
+        let length = length.min(self.unreleased);
+        self.unreleased -= length;
+        self.connection.unread.subtract(length);
+        if self.unreleased < self.release_step.saturating_mul(2) {
+            self.held_since = None;
+        }
     }
 }

@@ -166,6 +166,9 @@ struct ServerConnection {
     opened_at: Instant,
     age_limit: Option<Instant>,
     idle_since: Option<Instant>,
+    /// Since when unread requests have used up the window.
+    full_since: Option<Instant>,
+    watching_unread: bool,
     ping_sent_at: Option<Instant>,
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
@@ -211,6 +214,8 @@ impl ServerConnection {
             opened_at,
             age_limit,
             idle_since: Some(opened_at),
+            full_since: None,
+            watching_unread: false,
             ping_sent_at: None,
             drain: None,
             closing_since: None,
@@ -221,6 +226,10 @@ impl ServerConnection {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
         self.follow_phase(cx);
+        if !self.watching_unread {
+            self.shared.unread.watched_by(cx);
+            self.watching_unread = true;
+        }
         loop {
             if let Poll::Ready(end) = self.poll_calls(cx) {
                 return Poll::Ready(end.map_err(ConnectionError::from));

@@ -91,7 +91,7 @@ impl StreamHalves {
             body,
             respond,
         } = self;
-        let recv = RecvHalf::new(body, message_limit, connection.stream_window());
+        let recv = RecvHalf::new(body, message_limit, Arc::clone(&connection));
         let queue = ReplyQueue::new(encoding);
         let header_limit = connection.peer_header_limit();
         let stall_timeout = connection.config.send_stall_timeout;
@@ -114,14 +114,14 @@ impl StreamHalves {
     pub(crate) async fn answer(mut self, response: http::Response<()>) {
         // An error means that the client is gone, and nobody is left to be told.
         let _ = self.respond.send_response(response, true);
-        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
+        let recv = RecvHalf::new(self.body, 0, Arc::clone(&self.connection));
         read_to_end(&recv, &self.connection).await;
     }
 
     /// Answers a request that is no gRPC, once it has been read: its sender may be none that listens
     /// while it speaks.
     pub(crate) async fn answer_http(mut self, response: http::Response<()>, body: &'static str) {
-        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
+        let recv = RecvHalf::new(self.body, 0, Arc::clone(&self.connection));
         read_to_end(&recv, &self.connection).await;
         if let Ok(stream) = self.respond.send_response(response, false) {
             let mut send = SendHalf::new(stream, self.connection.config.send_stall_timeout);

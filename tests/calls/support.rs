@@ -405,6 +405,17 @@ impl Call {
         self.answer().await
     }
 
+    /// As [`finish`](Self::finish), however long it takes on a clock that is ours.
+    pub async fn finish_patiently(mut self) -> Answer {
+        let _ = self.send.send_data(Bytes::new(), true);
+        self.read_answer().await
+    }
+
+    /// As [`answer`](Self::answer), however long it takes on a clock that is ours.
+    pub async fn answer_patiently(self) -> Answer {
+        self.read_answer().await
+    }
+
     /// Reads the answer.
     pub async fn answer(self) -> Answer {
         tokio::time::timeout(PATIENCE, self.read_answer())

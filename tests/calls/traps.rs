@@ -435,3 +435,37 @@ async fn p010_the_stream_limit_is_announced_and_one_more_is_refused() {
     );
     assert_eq!(seen.begun(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_left_unread_the_longest_makes_room_for_the_others() {
+    let probe = Probe::default();
+    let seen = probe.seen.clone();
+    let io = crate::support::piped_server(probe, ServerConfig::default());
+    let client = Client::over(io).await;
+    // 64 handlers that do not read fill the window of 16 MiB.
+    let mut kept = Vec::new();
+    for number in 0..64 {
+        let mut call = client.start("Gate", &[]).await;
+        seen.wait_for("the handler runs", |seen| seen.running() == number + 1)
+            .await;
+        call.send_bytes(Bytes::from(vec![0; 256 * 1024])).await;
+        kept.push(tokio::spawn(call.answer_patiently()));
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let start = tokio::time::Instant::now();
+    let mut call = client.start("Echo", &[]).await;
+    call.send_message("hello").await;
+    let answer = call.finish_patiently().await;
+    assert_eq!(answer.messages, ["hello"]);
+    let taken = start.elapsed().as_secs_f64();
+    assert!((9.0..11.0).contains(&taken), "{taken}");
+    // The first had to go, and no other.
+    let first = kept.remove(0).await.unwrap();
+    assert_eq!(first.code(), Some("8"), "{first:?}");
+    assert!(
+        first.text().starts_with("the request was left unread"),
+        "{first:?}"
+    );
+    assert_eq!(seen.running(), 63);
+    assert!(kept.iter().all(|call| !call.is_finished()));
+}

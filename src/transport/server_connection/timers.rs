@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::ServerConnection;
 use crate::transport::timer::{after, poll_timer};
+use crate::wire::Status;
 
 impl ServerConnection {
     /// Acts on what has run out of time, and sets the timer to what is next. Says whether h2 has new
@@ -50,6 +51,7 @@ impl ServerConnection {
             let over = after(since, config.goaway_linger);
             return (!self.farewell_over).then_some((over, Due::Farewell));
         }
+        let stalled = self.full_since();
         let idle = config
             .max_connection_idle
             .and_then(|idle| self.idle_until(idle));
@@ -85,11 +87,23 @@ impl ServerConnection {
                 idle.map(|at| (at, Due::Idle)),
             ],
         };
-        [settings, header_block, keepalive]
+        let stalled =
+            stalled.map(|since| (after(since, config.stalled_stream_timeout), Due::Stalled));
+        [settings, header_block, keepalive, stalled]
             .into_iter()
             .chain(farewell)
             .flatten()
             .min_by_key(|(at, _)| *at)
+    }
+
+    /// Since when requests that nobody reads have used up the window.
+    fn full_since(&mut self) -> Option<Instant> {
+        if self.shared.unread.is_full() {
+            Some(*self.full_since.get_or_insert_with(Instant::now))
+        } else {
+            self.full_since = None;
+            None
+        }
     }
 
     /// When the connection has been without streams for too long.
@@ -111,6 +125,14 @@ impl ServerConnection {
             }
             Due::HeaderBlock => {
                 self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
+            }
+            Due::Stalled => {
+                self.full_since = None;
+                if let Some(stream) = self.shared.unread.longest_held() {
+                    stream.evict(Status::resource_exhausted(
+                        "the request was left unread while the connection's window was used up",
+                    ));
+                }
             }
             Due::Keepalive => return self.keep_alive(now),
             Due::Age => {
@@ -169,6 +191,8 @@ enum Due {
     SettingsAck,
     /// A header block is not whole.
     HeaderBlock,
+    /// Requests that nobody reads have used up the window.
+    Stalled,
     /// The peer is silent, or has not answered our PING.
     Keepalive,
     /// The connection is old.
