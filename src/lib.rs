@@ -51,6 +51,8 @@
 // Generated code names this crate as its users do, inside of it too.
 extern crate self as barewire;
 
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "codegen")]
 pub mod codegen;
 pub mod spec;
@@ -64,6 +66,8 @@ mod server;
 pub mod services;
 #[cfg(feature = "server")]
 mod transport;
+#[cfg(feature = "cli")]
+pub mod tutorial;
 
 #[cfg(feature = "server")]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
@@ -110,6 +114,9 @@ pub use wire::{Code, Encoding, Metadata, Origin, Status};
 ///     }
 /// }
 /// ```
+///
+/// A program that uses only some of a package's services and messages is told so by the compiler:
+/// `#[allow(dead_code)]` above the module says that this is meant.
 #[macro_export]
 macro_rules! include_proto {
     ($package:literal) => {

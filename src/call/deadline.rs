@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::transport::timer::{after, poll_timer};
+
 /// The moment at which a call ends with DEADLINE_EXCEEDED, if it has not ended before. It covers the
 /// whole call, each message of a stream included.
 ///
@@ -18,8 +20,7 @@ pub struct Deadline(Instant);
 impl Deadline {
     /// The deadline that is `timeout` from now.
     pub fn after(timeout: Duration) -> Self {
-        let now = Instant::now();
-        Self(now.checked_add(timeout).unwrap_or(now + FAR))
+        Self(after(Instant::now(), timeout))
     }
 
     /// The moment itself.
@@ -38,9 +39,6 @@ impl Deadline {
         self.remaining().is_zero()
     }
 }
-
-/// As good as never, and safe to add to any moment: a hundred years.
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A timer that is made when it is first waited for. Most calls end before they wait for anything,
 /// and then cost no timer.
@@ -64,10 +62,10 @@ impl LazyTimer {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        self.sleep
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline.at())))
-            .as_mut()
-            .poll(cx)
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline.at())));
+        poll_timer(sleep.as_mut(), cx)
     }
 
     /// What `work` yields, or `None` if the deadline passes before. Work that is done in time wins,

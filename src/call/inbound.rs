@@ -65,6 +65,13 @@ impl<M: prost::Message + Default> Inbound<M> {
     }
 }
 
+/// A request that nobody reads any more is thrown away as it comes.
+impl<M> Drop for Inbound<M> {
+    fn drop(&mut self) {
+        self.recv.discard();
+    }
+}
+
 impl<M> fmt::Debug for Inbound<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound")

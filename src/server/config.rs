@@ -64,3 +64,24 @@ impl Default for ServerConfig {
         }
     }
 }
+
+impl ServerConfig {
+    /// Says what is wrong with this configuration, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the field, its value and what it must be.
+    pub fn check(&self) -> Result<(), String> {
+        let counts = [
+            ("max_connections", self.max_connections),
+            ("max_handshakes", self.max_handshakes),
+            ("max_concurrent_calls", self.max_concurrent_calls),
+        ];
+        for (name, count) in counts {
+            if count == 0 {
+                return Err(format!("{name} is 0, but must be at least 1"));
+            }
+        }
+        self.http2.check()
+    }
+}

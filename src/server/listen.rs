@@ -63,13 +63,15 @@ impl Listeners {
         loop {
             match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
                 Ok(accepted) => return accepted,
-                Err(error) if is_shortage(&error) => {
+                // The connection was gone before it was accepted. The next one may be there.
+                Err(error) if is_lost_connection(&error) => {
+                    tracing::debug!(%error, "a connection was lost before its accept");
+                }
+                Err(error) => {
                     tracing::warn!(%error, ?pause, "cannot accept connections for now");
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                // The connection was gone before it was accepted. The next one may be there.
-                Err(error) => tracing::debug!(%error, "a connection was lost before its accept"),
             }
         }
     }
@@ -127,9 +129,14 @@ fn set_user_timeout(_: &TcpStream, _: Duration) {}
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM: the same accept would fail again at once.
-fn is_shortage(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 55 | 12))
+/// All other errors are the system's, such as too few file descriptors: the same accept would fail
+/// again at once.
+fn is_lost_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NetworkDown, TimedOut};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted | NetworkDown | TimedOut
+    )
 }
 
 /// What makes a byte stream of a socket that HTTP/2 can begin on.

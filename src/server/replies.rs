@@ -30,7 +30,7 @@ impl<M> Replies<M> {
         {
             let mut queue = queue.lock();
             queue.answered = true;
-            queue.replies_alive = true;
+            queue.replies_alive += 1;
         }
         Self {
             queue,
@@ -126,7 +126,7 @@ impl<M> Replies<M> {
 impl<M> Drop for Replies<M> {
     fn drop(&mut self) {
         let mut queue = self.queue.lock();
-        queue.replies_alive = false;
+        queue.replies_alive -= 1;
         queue.replies_panicked |= std::thread::panicking();
     }
 }

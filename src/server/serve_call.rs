@@ -10,10 +10,10 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use http::request::Parts;
 use tokio::time::Instant;
@@ -58,6 +58,7 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         headers.content_type,
     );
     let permit = CallPermit::take(&server.calls, server.config.max_concurrent_calls);
+    let untold = CallPermit::take(&server.untold, usize::MAX);
 
     let ended = if permit.is_none() {
         Ended::Returned(Err(Status::resource_exhausted(
@@ -66,8 +67,11 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
     } else if deadline.is_some_and(Deadline::has_passed) {
         Ended::DeadlinePassed
     } else if let Some(service) = server.services.get(path.service()) {
-        let handler = service.serve(server_call(&server, &call, headers, deadline));
-        run(handler, &mut call, deadline).await
+        let incoming = server_call(&server, &call, headers, deadline);
+        match unwinding("a service", || service.serve(incoming)) {
+            Ok(handler) => run(handler, &mut call, deadline).await,
+            Err(status) => Ended::Returned(Err(status)),
+        }
     } else {
         let unknown = format!("there is no service {}", path.service());
         Ended::Returned(Err(Status::unimplemented(unknown)))
@@ -76,7 +80,11 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
     drop((permit, slot));
 
     let outcome = end(&mut call, ended, deadline).await;
-    server.call_ended(&call, &path, received_at, &outcome);
+    // An observer that panics has said so in the log; the call has ended all the same.
+    let _ = unwinding("an observer", || {
+        server.call_ended(&call, &path, received_at, &outcome);
+    });
+    drop(untold);
     let_go(call).await;
 }
 
@@ -137,12 +145,14 @@ fn server_call(
 /// Runs the handler until it returns, or has lost its reason to.
 async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Deadline>) -> Ended {
     let mut timer = LazyTimer::new(deadline);
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         loop {
             call.recv.pump(cx);
             call.queue.lock().writer_looks_later();
-            if let Poll::Ready(outcome) = poll_unwinding(handler.as_mut(), cx) {
-                return Poll::Ready(Ended::Returned(outcome));
+            match unwinding("a handler", || handler.as_mut().poll(cx)) {
+                Ok(Poll::Ready(outcome)) => return Poll::Ready(Ended::Returned(outcome)),
+                Ok(Poll::Pending) => {}
+                Err(status) => return Poll::Ready(Ended::Returned(Err(status))),
             }
             match call.writer.write(cx) {
                 // The handler waits for the room that was just made.
@@ -156,26 +166,21 @@ async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Dea
         }
         timer.poll_passed(cx).map(|()| Ended::DeadlinePassed)
     })
-    .await
+    .await;
+    // Destructors are the handler's code too, and decide nothing any more.
+    let _ = unwinding("a handler's destructor", || drop(handler));
+    ended
 }
 
-/// Polls a handler. If it panics, the call ends with UNKNOWN and nothing else does. The panic's text
-/// stays here: it may hold what the client must not know.
-fn poll_unwinding(
-    handler: Pin<&mut HandlerFuture<'_>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Status>> {
-    // The future is not polled again after a panic, so nobody sees what it left half done.
-    match catch_unwind(AssertUnwindSafe(|| handler.poll(cx))) {
-        Ok(poll) => poll,
-        Err(panic) => {
-            tracing::error!(panic = panic_text(&*panic), "a handler panicked");
-            Poll::Ready(Err(Status::unknown("the handler panicked")))
-        }
-    }
+/// Runs code that is not ours. If it panics, the call ends with UNKNOWN and nothing else does. The
+/// panic's text stays here: it may hold what the client must not know.
+fn unwinding<T>(whose: &str, code: impl FnOnce() -> T) -> Result<T, Status> {
+    // What panicked is not looked at again, so nobody sees what it left half done.
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        tracing::error!(panic = panic_text(&*panic), "{whose} panicked");
+        Status::unknown("the handler panicked")
+    })
 }
-
-type HandlerFuture<'a> = dyn Future<Output = Result<(), Status>> + Send + 'a;
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&'static str>().copied();
@@ -190,9 +195,18 @@ async fn end(call: &mut OpenCall, ended: Ended, deadline: Option<Deadline>) -> R
         Ended::DeadlinePassed => return break_off(&mut call.writer),
         Ended::ClientGone => return Err(client_gone(call)),
     };
-    let finished = LazyTimer::new(deadline)
-        .race(call.writer.finish(outcome.clone()))
-        .await;
+    // A task that still holds the replies could go on for ever.
+    call.queue.seal(call_is_over());
+    let finished = {
+        let OpenCall { recv, writer, .. } = &mut *call;
+        let mut finish = pin!(writer.finish(outcome.clone()));
+        // The client may still be sending. Left in h2, that would count against the connection.
+        let finish = poll_fn(|cx| {
+            recv.pump(cx);
+            finish.as_mut().poll(cx)
+        });
+        LazyTimer::new(deadline).race(finish).await
+    };
     match finished {
         Some(Ok(())) => outcome,
         Some(Err(Gone)) => Err(client_gone(call)),
@@ -206,7 +220,7 @@ fn seen_through(outcome: Result<(), Status>, call: &OpenCall) -> Result<(), Stat
     outcome.and_then(|()| {
         if queue.replies_panicked {
             Err(Status::unknown("the task that sent the replies panicked"))
-        } else if queue.replies_alive {
+        } else if queue.replies_alive > 0 {
             Err(Status::unknown(
                 "the handler returned before its replies were all sent",
             ))
@@ -241,11 +255,15 @@ async fn let_go(call: OpenCall) {
         queue,
         writer,
     } = call;
-    let over = || Status::cancelled("the call is over");
-    queue.close(over());
+    queue.seal(call_is_over());
+    queue.clear();
     drop(writer);
     read_to_end(&recv, &connection).await;
-    recv.close(over);
+    recv.close(call_is_over);
+}
+
+fn call_is_over() -> Status {
+    Status::cancelled("the call is over")
 }
 
 /// One of the calls that a server may have at once.

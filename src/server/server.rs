@@ -160,7 +160,7 @@ impl Server {
             Arc::clone(&running.start_call),
         );
         log_end(&peer, ended.await);
-        running.shared.calls.wait_for_none().await;
+        running.shared.untold.wait_for_none().await;
         Ok(())
     }
 }
@@ -185,11 +185,15 @@ pub(super) struct ServerShared {
     pub(super) config: Arc<ServerConfig>,
     pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
     pub(super) observer: Option<Arc<dyn Observer>>,
+    /// Calls whose handler is at work.
     pub(super) calls: CallCount,
+    /// Calls that `call_ended` was not told of yet. They outlast their handlers a little, and the
+    /// server waits for them: what it reports is to be all.
+    pub(super) untold: CallCount,
     cut: Mutex<Vec<CutCall>>,
 }
 
-/// Calls under way, on all connections.
+/// How many calls there are, on all connections.
 #[derive(Default)]
 pub(super) struct CallCount {
     pub(super) open: AtomicUsize,
@@ -282,7 +286,6 @@ impl Running {
             secure: _,
         } = server;
         config
-            .http2
             .check()
             .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let mut by_name = HashMap::new();
@@ -298,6 +301,7 @@ impl Running {
             services: by_name,
             observer,
             calls: CallCount::default(),
+            untold: CallCount::default(),
             cut: Mutex::new(Vec::new()),
         });
         let start_call: StartCall = {
@@ -307,8 +311,8 @@ impl Running {
         Ok(Self {
             http2: Arc::new(shared.config.http2.clone()),
             phase: watch::Sender::new(Phase::Serving),
-            connections: Arc::new(Semaphore::new(shared.config.max_connections)),
-            handshakes: Arc::new(Semaphore::new(shared.config.max_handshakes)),
+            connections: Arc::new(Semaphore::new(permits(shared.config.max_connections))),
+            handshakes: Arc::new(Semaphore::new(permits(shared.config.max_handshakes))),
             per_address: Arc::default(),
             start_call,
             shared,
@@ -407,11 +411,16 @@ impl Running {
     }
 
     async fn all_ended(&self) {
-        let all = u32::try_from(self.shared.config.max_connections).unwrap_or(u32::MAX);
+        let all = u32::try_from(permits(self.shared.config.max_connections)).unwrap_or(u32::MAX);
         // An error would say that the semaphore was closed, which nobody does.
         let _ = self.connections.acquire_many(all).await;
-        self.shared.calls.wait_for_none().await;
+        self.shared.untold.wait_for_none().await;
     }
+}
+
+/// As many permits as a semaphore can have, and hand out at once: more is as good as no limit.
+fn permits(count: usize) -> usize {
+    count.min(0x0fff_ffff)
 }
 
 fn log_end(peer: &Peer, ended: Result<(), ConnectionError>) {

@@ -13,7 +13,7 @@
 //!
 //! Spec: RFC 9113 §4.1.
 
-use crate::spec::http2::{FRAME_HEAD_LENGTH, frame};
+use crate::spec::http2::{FRAME_HEAD_LENGTH, flag, frame};
 
 /// The nine bytes before each payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +48,11 @@ impl FrameHead {
 pub(crate) enum Found<'a> {
     /// A frame begins.
     Head(FrameHead),
-    /// The payload of a short frame about the connection is whole.
-    Payload(FrameHead, &'a [u8]),
+    /// The payload of a short frame about the connection is whole. So many bytes of those handed in
+    /// follow it.
+    Payload(FrameHead, &'a [u8], usize),
+    /// The last byte of a header block has passed.
+    BlockEnd,
 }
 
 /// Walks over the frames of one direction.
@@ -59,6 +62,8 @@ pub(crate) struct FrameScanner {
     head_length: usize,
     payload_left: usize,
     kept: Option<Kept>,
+    /// The payload that passes ends a header block.
+    ends_block: bool,
 }
 
 #[derive(Debug)]
@@ -75,12 +80,8 @@ impl FrameScanner {
             head_length: 0,
             payload_left: skip,
             kept: None,
+            ends_block: false,
         }
-    }
-
-    /// Whether the last byte seen ended a frame.
-    pub(crate) fn at_boundary(&self) -> bool {
-        self.head_length == 0 && self.payload_left == 0
     }
 
     /// Looks at `bytes`, which follow those of the call before, and tells of what is in them.
@@ -107,9 +108,13 @@ impl FrameScanner {
             let head = FrameHead::parse(head);
             self.payload_left = head.length;
             found(Found::Head(head));
+            self.ends_block = ends_block(head) && head.length > 0;
+            if ends_block(head) && head.length == 0 {
+                found(Found::BlockEnd);
+            }
             if is_kept(head) {
                 if head.length == 0 {
-                    found(Found::Payload(head, &[]));
+                    found(Found::Payload(head, &[], bytes.len()));
                 } else {
                     self.kept = Some(Kept {
                         head,
@@ -140,9 +145,13 @@ impl FrameScanner {
         if let Some(kept) = &mut self.kept {
             kept.bytes.extend_from_slice(now);
             if self.payload_left == 0 {
-                found(Found::Payload(kept.head, &kept.bytes));
+                found(Found::Payload(kept.head, &kept.bytes, rest.len()));
                 self.kept = None;
             }
+        }
+        if self.ends_block && self.payload_left == 0 {
+            found(Found::BlockEnd);
+            self.ends_block = false;
         }
         rest
     }
@@ -157,4 +166,8 @@ fn is_kept(head: FrameHead) -> bool {
         frame::SETTINGS | frame::RST_STREAM | frame::GOAWAY
     );
     telling && head.length <= KEPT_LIMIT
+}
+
+fn ends_block(head: FrameHead) -> bool {
+    matches!(head.kind, frame::HEADERS | frame::CONTINUATION) && head.flags & flag::END_HEADERS != 0
 }

@@ -47,6 +47,8 @@ const SMALL_DATA_FRAMES_PER_TURN: u32 = 128;
 const READ_AHEAD: usize = 64 * 1024;
 /// Frames are joined up to here; then h2 waits until the socket takes some.
 const JOIN_LIMIT: usize = 256 * 1024;
+/// An idle connection keeps buffers up to here, so that a call now and then allocates nothing.
+const KEPT_BUFFER: usize = 2 * 1024;
 /// A piece of this size goes to the socket by itself: to copy it would cost more than a write.
 const PASS_BY: usize = 64 * 1024;
 
@@ -84,7 +86,7 @@ pub(crate) struct FrameMeter {
 pub(crate) struct Seen {
     /// When the last bytes came.
     pub(crate) last_read_at: Instant,
-    /// When the header block that is not whole yet began.
+    /// When the header block that is not whole yet began, as far as frame heads tell.
     pub(crate) header_block_since: Option<Instant>,
     /// The peer's SETTINGS came.
     pub(crate) settings: bool,
@@ -94,13 +96,16 @@ pub(crate) struct Seen {
     pub(crate) peer_max_header_list_size: Option<usize>,
     /// The first limit that the peer crossed.
     pub(crate) abuse: Option<Abuse>,
-    /// RST_STREAM frames that we wrote, our own decisions included.
+    /// RST_STREAM frames that h2 may have written by itself, and counts against the connection.
     pub(crate) resets_written: u64,
     /// DATA frames without a byte and without END_STREAM.
     pub(crate) empty_data_frames: u64,
+    /// We said GOAWAY for a fault: nothing but the end of the connection follows.
+    pub(crate) fatal_goaway: bool,
     now: Instant,
-    in_header_block: bool,
     frames_answered: u64,
+    /// `frames_answered` when the last PING came.
+    frames_answered_at_ping: Option<u64>,
     window_updates: u64,
     window_update_slack: u64,
     pings: Bucket,
@@ -137,9 +142,10 @@ impl FrameMeter {
                 abuse: None,
                 resets_written: 0,
                 empty_data_frames: 0,
+                fatal_goaway: false,
                 now,
-                in_header_block: false,
                 frames_answered: 0,
+                frames_answered_at_ping: None,
                 window_updates: 0,
                 window_update_slack: config.window_update_slack,
                 pings: Bucket::new(config.pings, now),
@@ -162,7 +168,7 @@ impl FrameMeter {
         self.seen.ping_policy.calls_open(any);
     }
 
-    /// The next GOAWAY that h2 writes carries these words.
+    /// Each GOAWAY that h2 writes from here on carries these words.
     pub(crate) fn explain_goaway(&mut self, text: &'static str) {
         self.seen.goaway_text = Some(text);
     }
@@ -200,11 +206,11 @@ impl FrameMeter {
 
     /// Gives back the memory that a busy peer made us take.
     pub(crate) fn release_buffers(&mut self) {
-        if self.read_ahead.is_empty() {
+        if self.read_ahead.is_empty() && self.read_ahead.capacity() > KEPT_BUFFER {
             self.read_ahead = BytesMut::new();
             self.more_is_likely = false;
         }
-        if self.joined.is_empty() {
+        if self.joined.is_empty() && self.joined.capacity() > KEPT_BUFFER {
             self.joined = BytesMut::new();
         }
     }
@@ -286,7 +292,6 @@ impl FrameMeter {
         let (seen, small_frames) = (&mut self.seen, &mut self.small_frames);
         self.inbound
             .scan(bytes, |found| seen.received(found, small_frames));
-        seen.header_block(self.inbound.at_boundary());
         Poll::Ready(Ok(()))
     }
 
@@ -308,34 +313,39 @@ impl FrameMeter {
 
     fn sent(&mut self, bytes: &[u8]) {
         let seen = &mut self.seen;
-        let mut goaway = false;
-        self.outbound
-            .scan(bytes, |found| goaway |= seen.sent(&found));
-        if goaway {
-            self.complete_goaway();
+        let mut goaway = None;
+        self.outbound.scan(bytes, |found| {
+            if let Some(follow) = seen.sent(&found) {
+                goaway = Some(follow);
+            }
+        });
+        if let Some(follow) = goaway {
+            self.complete_goaway(follow);
         }
     }
 
-    // h2 writes a GOAWAY of exactly 17 bytes, whole, as the last frame of its buffer. The reason goes
-    // behind it, and its length grows by as much. RFC 9113 §6.8 (Additional Debug Data).
-    fn complete_goaway(&mut self) {
+    // h2's GOAWAY has seventeen bytes and no text. The reason goes behind it, and its length grows by
+    // as much. RFC 9113 §6.8 (Additional Debug Data). So many joined bytes follow the frame.
+    fn complete_goaway(&mut self, follow: usize) {
         const PLAIN_LENGTH: u8 = 8;
         let Some(text) = self.seen.goaway_text else {
-            return;
-        };
-        let Some(start) = self.joined.len().checked_sub(FRAME_HEAD_LENGTH + 8) else {
             return;
         };
         let Ok(text_length) = u8::try_from(text.len()) else {
             return;
         };
-        let Some(frame) = self.joined.get_mut(start..) else {
+        let Some(end) = self.joined.len().checked_sub(follow) else {
+            return;
+        };
+        let start = end.checked_sub(FRAME_HEAD_LENGTH + usize::from(PLAIN_LENGTH));
+        let Some(frame) = start.and_then(|start| self.joined.get_mut(start..end)) else {
             return;
         };
         if let [0, 0, length @ PLAIN_LENGTH, frame_type::GOAWAY, ..] = frame {
             *length = PLAIN_LENGTH.saturating_add(text_length);
+            let rest = self.joined.split_off(end);
             self.joined.extend_from_slice(text.as_bytes());
-            self.seen.goaway_text = None;
+            self.joined.extend_from_slice(&rest);
         }
     }
 }
@@ -349,16 +359,12 @@ impl Seen {
     fn received(&mut self, found: Found<'_>, small_frames: &mut u32) {
         match found {
             Found::Head(head) => self.received_head(head, small_frames),
-            Found::Payload(
-                FrameHead {
-                    kind: frame_type::SETTINGS,
-                    ..
-                },
-                payload,
-            ) => {
-                self.received_settings(payload);
+            Found::Payload(head, payload, _) => {
+                if head.kind == frame_type::SETTINGS {
+                    self.received_settings(payload);
+                }
             }
-            Found::Payload(..) => {}
+            Found::BlockEnd => self.header_block_since = None,
         }
     }
 
@@ -373,7 +379,7 @@ impl Seen {
                 return;
             }
             frame_type::HEADERS | frame_type::CONTINUATION => {
-                self.in_header_block = head.flags & flag::END_HEADERS == 0;
+                self.header_block_since.get_or_insert(self.now);
                 return;
             }
             frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
@@ -384,8 +390,8 @@ impl Seen {
                 (self.window_updates > allowed).then_some("too_many_window_updates")
             }
             frame_type::PING if !ack => {
-                let in_time = self.ping_policy.received(self.now);
-                (!self.pings.take(self.now) || !in_time).then_some("too_many_pings")
+                let allowed = self.ping_policy.received(self.now) && self.ping_is_earned();
+                (!allowed).then_some("too_many_pings")
             }
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
@@ -410,60 +416,56 @@ impl Seen {
         }
     }
 
-    fn header_block(&mut self, at_boundary: bool) {
-        if self.in_header_block || (self.header_block_since.is_some() && !at_boundary) {
-            self.header_block_since.get_or_insert(self.now);
-        } else {
-            self.header_block_since = None;
-        }
+    // Clients measure bandwidth with a PING for each of our frames, or fewer. Only those between which
+    // we sent nothing cost a token.
+    fn ping_is_earned(&mut self) -> bool {
+        let before = self.frames_answered_at_ping.replace(self.frames_answered);
+        before.is_some_and(|before| before < self.frames_answered) || self.pings.take(self.now)
     }
 
-    /// Says whether a GOAWAY just passed.
-    fn sent(&mut self, found: &Found<'_>) -> bool {
+    /// Where a GOAWAY just passed, how many bytes follow it.
+    fn sent(&mut self, found: &Found<'_>) -> Option<usize> {
         match found {
             Found::Head(head) => {
                 if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
                     self.frames_answered += 1;
                     self.ping_policy.answered();
                 }
-                false
+                None
             }
-            Found::Payload(
-                FrameHead {
-                    kind: frame_type::RST_STREAM,
-                    ..
-                },
-                payload,
-            ) => {
-                self.resets_written += 1;
-                self.reset_sent(payload);
-                false
-            }
-            Found::Payload(
-                FrameHead {
-                    kind: frame_type::GOAWAY,
-                    ..
-                },
-                _,
-            ) => true,
-            Found::Payload(..) => false,
+            Found::Payload(head, payload, follow) => match head.kind {
+                frame_type::RST_STREAM => {
+                    self.reset_sent(payload);
+                    None
+                }
+                frame_type::GOAWAY => {
+                    // After the last stream's id comes the error code; 0 is none.
+                    let code = payload.get(4..8).unwrap_or_default();
+                    self.fatal_goaway |= code.iter().any(|byte| *byte != 0);
+                    Some(*follow)
+                }
+                _ => None,
+            },
+            Found::BlockEnd => None,
         }
     }
 
-    // Resets with these codes are our own decisions. All others are h2's answer to a broken stream.
     fn reset_sent(&mut self, payload: &[u8]) {
         let Some(&code) = payload.first_chunk::<4>() else {
             return;
         };
-        let ours = matches!(
-            u32::from_be_bytes(code),
-            error_code::NO_ERROR
-                | error_code::CANCEL
-                | error_code::REFUSED_STREAM
-                | error_code::STREAM_CLOSED
-        );
-        if !ours && !self.faulty_streams.take(self.now) {
-            self.abuse.get_or_insert(Abuse("too_many_stream_errors"));
+        match u32::from_be_bytes(code) {
+            // Our own decisions.
+            error_code::NO_ERROR | error_code::CANCEL => {}
+            // Ours or h2's, and no fault: a stream too many, a frame too late.
+            error_code::REFUSED_STREAM | error_code::STREAM_CLOSED => self.resets_written += 1,
+            // h2's answer to a stream that broke the protocol.
+            _ => {
+                self.resets_written += 1;
+                if !self.faulty_streams.take(self.now) {
+                    self.abuse.get_or_insert(Abuse("too_many_stream_errors"));
+                }
+            }
         }
     }
 }

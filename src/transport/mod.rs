@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`config`] | every limit and timer, with its default |
 //! | `meter`, `frame_scanner` | the byte stream under h2: joined, read ahead, counted |
-//! | `ping_policy`, `rate` | how much of what a peer may do |
+//! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection` | accepts streams; drain, age, idleness, keepalive |
 //! | `recv` | bytes in, deframed, window given back |
@@ -36,6 +36,7 @@ pub(crate) mod response_writer;
 mod send;
 pub(crate) mod server_connection;
 pub(crate) mod server_stream;
+pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 

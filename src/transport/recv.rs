@@ -28,6 +28,10 @@ struct RecvState {
     deframer: Deframer,
     end: Option<Result<(), Status>>,
     reader: Option<Waker>,
+    /// Nobody reads any more: what comes is thrown away.
+    discarding: bool,
+    /// Bytes thrown away.
+    discarded: usize,
     /// Bytes that count against our windows.
     unreleased: usize,
     /// Give back in pieces of this size while the reader is busy.
@@ -44,6 +48,8 @@ impl RecvHalf {
             deframer: Deframer::new(message_limit),
             end: None,
             reader: None,
+            discarding: false,
+            discarded: 0,
             unreleased: 0,
             release_step: window / 4,
             messages: 0,
@@ -79,12 +85,18 @@ impl RecvHalf {
         self.lock().end.is_some()
     }
 
-    /// Drops what is buffered and reads on into nothing, up to `limit` bytes. Ready when the request
-    /// has ended or the limit is reached.
+    /// Nobody will read any more: drops what is buffered, and from here on whatever comes. Unread, it
+    /// would take up the window of the connection's other calls.
+    pub(crate) fn discard(&self) {
+        self.lock().discard();
+    }
+
+    /// Discards up to `limit` bytes. Ready when the request has ended or the limit is reached.
     pub(crate) fn poll_discard(&self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
         let mut state = self.lock();
+        state.discard();
         state.pump(cx);
-        if state.end.is_some() || state.unreleased >= limit {
+        if state.end.is_some() || state.discarded >= limit {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -119,12 +131,14 @@ impl RecvState {
         if self.end.is_some() {
             return;
         }
-        loop {
+        let mut came = 0;
+        while self.end.is_none() {
             match stream.poll_data(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
-                    self.unreleased += chunk.len();
-                    self.bytes += u64::try_from(chunk.len()).unwrap_or(0);
-                    self.deframer.push(chunk);
+                    came += chunk.len();
+                    if !self.discarding {
+                        self.deframer.push(chunk);
+                    }
                 }
                 // Request trailers may follow; they mean nothing to gRPC and go with the stream.
                 Poll::Ready(None) => self.end = Some(Ok(())),
@@ -134,14 +148,29 @@ impl RecvState {
                 }
                 Poll::Pending => break,
             }
-            if self.end.is_some() {
-                break;
-            }
+        }
+        if came == 0 && self.end.is_none() {
+            return;
+        }
+        self.unreleased += came;
+        self.bytes += u64::try_from(came).unwrap_or(0);
+        if self.discarding {
+            self.discarded += came;
+            self.release_now(self.unreleased);
         }
         // A reader in the pump's own task is polled right after the pump and needs no waking.
         let elsewhere = |reader: &mut Waker| !reader.will_wake(cx.waker());
         if let Some(reader) = self.reader.take_if(elsewhere) {
             reader.wake();
+        }
+    }
+
+    fn discard(&mut self) {
+        if !self.discarding {
+            self.discarding = true;
+            self.discarded = self.deframer.buffered();
+            self.deframer = Deframer::new(0);
+            self.release_now(self.unreleased);
         }
     }
 

@@ -40,8 +40,8 @@ pub(crate) struct QueueState {
     pub(crate) announced: Encoding,
     /// The handler said something, or asked for the means to.
     pub(crate) answered: bool,
-    /// A `Replies` exists, so the handler may not be done.
-    pub(crate) replies_alive: bool,
+    /// How many `Replies` there are; while there are any, the handler may not be done.
+    pub(crate) replies_alive: usize,
     /// A `Replies` was dropped by a panic.
     pub(crate) replies_panicked: bool,
     /// Messages queued so far.
@@ -67,7 +67,7 @@ impl ReplyQueue {
             encoding,
             announced: encoding,
             answered: false,
-            replies_alive: false,
+            replies_alive: 0,
             replies_panicked: false,
             messages: 0,
             queued_bytes: 0,
@@ -78,7 +78,8 @@ impl ReplyQueue {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
-        // A message whose encoder panicked is half written; `Replies` says so by `replies_panicked`.
+        // Whoever panicked while it was held has left the queue as it was: messages are appended by
+        // encoders that cannot fail.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,14 +103,18 @@ impl ReplyQueue {
         Poll::Pending
     }
 
-    /// The call is over: whoever still wants to queue sees `status`.
-    pub(crate) fn close(&self, status: Status) {
+    /// Nothing more may be queued: whoever still wants to sees `status`. What is queued stays.
+    pub(crate) fn seal(&self, status: Status) {
         let mut state = self.lock();
-        state.bytes = BytesMut::new();
         state.closed = Some(status);
         if let Some(producer) = state.producer.take() {
             producer.wake();
         }
+    }
+
+    /// Drops what is queued.
+    pub(crate) fn clear(&self) {
+        self.lock().bytes = BytesMut::new();
     }
 }
 

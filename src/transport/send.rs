@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::response_writer::Gone;
+use super::timer::poll_timer;
 
 /// The sending half of a stream whose Response-Headers have left.
 pub(crate) struct SendHalf {
@@ -67,7 +68,7 @@ impl SendHalf {
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         let timeout = self.stall_timeout;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
-        ready!(timer.as_mut().poll(cx));
+        ready!(poll_timer(timer.as_mut(), cx));
         self.stream.send_reset(h2::Reason::CANCEL);
         Poll::Ready(Gone)
     }

@@ -18,7 +18,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -35,6 +35,7 @@ use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
 use super::rate::Bucket;
 use super::server_stream::{ServerStream, Slot};
+use super::timer::{after, poll_timer};
 
 /// After so many new calls their answers are flushed, though more calls wait.
 const CALLS_PER_FLUSH: u32 = 32;
@@ -59,12 +60,8 @@ pub(crate) struct ConnectionShared {
     pub(super) calls: AtomicUsize,
     /// What the peer's SETTINGS say about header lists; 0 is nothing.
     peer_header_limit: AtomicUsize,
-    cancelled: Mutex<Cancelled>,
-}
-
-struct Cancelled {
-    bucket: Bucket,
-    too_many: bool,
+    cancelled: Mutex<Bucket>,
+    too_many_cancelled: AtomicBool,
 }
 
 impl ConnectionShared {
@@ -82,20 +79,13 @@ impl ConnectionShared {
 
     /// The peer gave up a call before we began to answer it.
     pub(crate) fn count_cancelled(&self) {
-        let mut cancelled = self
+        let mut bucket = self
             .cancelled
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if !cancelled.bucket.take(Instant::now()) {
-            cancelled.too_many = true;
+        if !bucket.take(Instant::now()) {
+            self.too_many_cancelled.store(true, Ordering::Relaxed);
         }
-    }
-
-    fn too_many_cancelled(&self) -> bool {
-        self.cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .too_many
     }
 }
 
@@ -214,6 +204,8 @@ struct ServerConnection {
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
     closing_since: Option<Instant>,
+    /// And the peer has had the time to take it.
+    farewell_over: bool,
     /// Frames wait one turn of the other tasks, so that theirs leave in the same write.
     flush_next_turn: bool,
 }
@@ -239,7 +231,7 @@ impl ServerConnection {
     ) -> Self {
         let age_limit = config
             .max_connection_age
-            .map(|age| opened_at + jittered(age));
+            .map(|age| after(opened_at, jittered(age)));
         let pings = h2.ping_pong();
         let bucket = Bucket::new(config.cancelled_streams, opened_at);
         Self {
@@ -254,10 +246,8 @@ impl ServerConnection {
                 phase,
                 calls: AtomicUsize::new(0),
                 peer_header_limit: AtomicUsize::new(0),
-                cancelled: Mutex::new(Cancelled {
-                    bucket,
-                    too_many: false,
-                }),
+                cancelled: Mutex::new(bucket),
+                too_many_cancelled: AtomicBool::new(false),
             }),
             timer: Box::pin(sleep_until(opened_at)),
             timer_polled: false,
@@ -267,6 +257,7 @@ impl ServerConnection {
             ping_sent_at: None,
             drain: None,
             closing_since: None,
+            farewell_over: false,
             flush_next_turn: false,
         }
     }
@@ -283,7 +274,7 @@ impl ServerConnection {
                 break;
             }
         }
-        if self.closing_since.is_some_and(|at| self.farewell_over(at)) {
+        if self.farewell_over {
             return Poll::Ready(Ok(()));
         }
         self.poll_flush(cx)
@@ -373,7 +364,7 @@ impl ServerConnection {
         while let Poll::Ready((watch, phase)) = self.phase_changed.as_mut().poll(cx) {
             match phase {
                 Some(Phase::Serving) => {}
-                Some(Phase::Draining) => self.begin_drain(None),
+                Some(Phase::Draining) => self.begin_drain(None, None),
                 Some(Phase::Cutting) => self.close(Reason::NO_ERROR, None),
                 // The server was dropped, and its connections with it.
                 None => {
@@ -386,16 +377,21 @@ impl ServerConnection {
         }
     }
 
-    fn begin_drain(&mut self, grace: Option<Duration>) {
+    fn begin_drain(&mut self, why: Option<&'static str>, grace: Option<Duration>) {
         if self.closing_since.is_some() || self.drain.is_some() {
             return;
         }
         let now = Instant::now();
         self.drain = Some(Drain {
             began_at: now,
-            cut_at: grace.map(|grace| now + grace),
+            cut_at: grace.map(|grace| after(now, grace)),
             refusing: false,
         });
+        if let Some(why) = why {
+            self.meter.lock().explain_goaway(why);
+        }
+        // h2 sends a PING behind the first GOAWAY. It serves to find a dead peer as well as ours do.
+        self.ping_sent_at = Some(now);
         self.h2.graceful_shutdown();
     }
 
@@ -412,24 +408,31 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets, empty_data_frames) = {
+        let (abuse, resets, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
             let seen = meter.seen();
-            (seen.abuse, seen.resets_written, seen.empty_data_frames)
+            (
+                seen.abuse,
+                seen.resets_written,
+                seen.empty_data_frames,
+                seen.fatal_goaway,
+            )
         };
-        let abuse = abuse.or_else(|| {
-            self.shared
-                .too_many_cancelled()
-                .then_some(Abuse("too_many_cancellations"))
-        });
-        let calls = self.shared.calls.load(Ordering::Relaxed);
-        if calls == 0 && self.drain.as_ref().is_some_and(|drain| drain.refusing) {
-            self.close(Reason::NO_ERROR, None);
-            return true;
+        if fatal_goaway {
+            // h2 gave up on the peer, and only waits for it to take its last word.
+            self.closing_since = Some(Instant::now());
+            return false;
         }
-        if let Some(Abuse(why)) = abuse {
+        let too_many_cancelled = self.shared.too_many_cancelled.load(Ordering::Relaxed);
+        if let Some(Abuse(why)) =
+            abuse.or_else(|| too_many_cancelled.then_some(Abuse("too_many_cancellations")))
+        {
             tracing::debug!(peer = %self.shared.peer, why, "connection closed for abuse");
             self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
+            return true;
+        }
+        if self.drain.as_ref().is_some_and(|drain| drain.refusing) && !self.h2.has_streams() {
+            self.close(Reason::NO_ERROR, None);
             return true;
         }
         // h2 counts its own resets and a peer's empty DATA over the whole life of a connection, and
@@ -439,174 +442,180 @@ impl ServerConnection {
         let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
             || empty_data_frames > EMPTY_DATA_FRAMES / 2;
         if self.drain.is_none() && worn {
-            self.begin_drain(None);
+            self.begin_drain(None, None);
             return true;
         }
         false
     }
 
-    /// Acts on every time that has run out, and sets the timer to the next. Says whether h2 has new
+    /// Acts on what has run out of time, and sets the timer to what is next. Says whether h2 has new
     /// work.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         if self.timer_polled && self.timer.is_elapsed() {
             self.timer_polled = false;
             let now = Instant::now();
-            if self.run_out(now) {
+            if let Some((at, due)) = self.next_due()
+                && at <= now
+                && self.run_out(due, now)
+            {
                 return true;
             }
         }
-        let Some(due) = self.next_due() else {
+        let Some((at, _)) = self.next_due() else {
             return false;
         };
         // A timer that is too early only costs a look; one that is too late would miss its time.
-        if !self.timer_polled || due < self.timer.deadline() {
-            self.timer.as_mut().reset(due);
+        if !self.timer_polled || at < self.timer.deadline() {
+            self.timer.as_mut().reset(at);
             self.timer_polled = true;
-            if self.timer.as_mut().poll(cx).is_ready() {
+            if poll_timer(self.timer.as_mut(), cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
         }
         false
     }
 
-    fn next_due(&mut self) -> Option<Instant> {
-        if let Some(since) = self.closing_since {
-            return Some(since + self.shared.config.goaway_linger);
-        }
+    /// What runs out of time next.
+    fn next_due(&mut self) -> Option<(Instant, Due)> {
         let config = Arc::clone(&self.shared.config);
-        let calls = self.shared.calls.load(Ordering::Relaxed);
-        if calls == 0 && self.idle_since.is_none() && config.max_connection_idle.is_some() {
-            self.idle_since = Some(Instant::now());
+        if let Some(since) = self.closing_since {
+            let over = after(since, config.goaway_linger);
+            return (!self.farewell_over).then_some((over, Due::Farewell));
         }
+        let idle = config
+            .max_connection_idle
+            .and_then(|idle| self.idle_until(idle));
         let meter = self.meter.lock();
         let seen = meter.seen();
-        let handshake = if !seen.settings {
-            Some(self.opened_at + config.preface_timeout)
-        } else if !seen.settings_acked {
-            Some(self.opened_at + config.settings_ack_timeout)
-        } else {
-            None
+        let settings = match (seen.settings, seen.settings_acked) {
+            (false, _) => Some((after(self.opened_at, config.preface_timeout), Due::Settings)),
+            (true, false) => Some((
+                after(self.opened_at, config.settings_ack_timeout),
+                Due::SettingsAck,
+            )),
+            (true, true) => None,
         };
         let header_block = seen
             .header_block_since
-            .map(|since| since + config.header_block_timeout);
-        let keepalive = match (&self.drain, self.ping_sent_at) {
-            // While h2's own PING of a drain is unanswered, ours would not leave.
-            (Some(_), _) => None,
-            (None, Some(sent)) => Some(sent + config.keepalive_timeout),
-            (None, None) => config.keepalive_time.map(|time| seen.last_read_at + time),
-        };
+            .map(|since| (after(since, config.header_block_timeout), Due::HeaderBlock));
+        let keepalive = config.keepalive_time.map(|time| match self.ping_sent_at {
+            Some(sent) => (after(sent, config.keepalive_timeout), Due::Keepalive),
+            None => (after(seen.last_read_at, time), Due::Keepalive),
+        });
         let farewell = match &self.drain {
-            Some(drain) => {
-                let refuse = (!drain.refusing).then(|| drain.began_at + config.drain_ping_timeout);
-                earlier(drain.cut_at, refuse)
-            }
-            None => {
-                let idle = self
-                    .idle_since
-                    .filter(|_| calls == 0)
-                    .and_then(|since| config.max_connection_idle.map(|idle| since + idle));
-                earlier(self.age_limit, idle)
-            }
+            Some(drain) => [
+                drain.cut_at.map(|at| (at, Due::Grace)),
+                (!drain.refusing).then(|| {
+                    (
+                        after(drain.began_at, config.drain_ping_timeout),
+                        Due::DrainPing,
+                    )
+                }),
+            ],
+            None => [
+                self.age_limit.map(|at| (at, Due::Age)),
+                idle.map(|at| (at, Due::Idle)),
+            ],
         };
-        [header_block, keepalive, farewell]
+        [settings, header_block, keepalive]
             .into_iter()
-            .fold(handshake, earlier)
+            .chain(farewell)
+            .flatten()
+            .min_by_key(|(at, _)| *at)
     }
 
-    // A peer that takes nothing any more does not take our last word either.
-    fn farewell_over(&self, since: Instant) -> bool {
-        since.elapsed() >= self.shared.config.goaway_linger
-    }
-
-    fn run_out(&mut self, now: Instant) -> bool {
-        if self.closing_since.is_some() {
-            return false;
+    /// When the connection has been without streams for too long.
+    fn idle_until(&mut self, idle: Duration) -> Option<Instant> {
+        if self.h2.has_streams() {
+            self.idle_since = None;
+            return None;
         }
-        let config = Arc::clone(&self.shared.config);
-        let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let (last_read_at, header_block, settings, acked) = {
-            let meter = self.meter.lock();
-            let seen = meter.seen();
-            (
-                seen.last_read_at,
-                seen.header_block_since,
-                seen.settings,
-                seen.settings_acked,
-            )
-        };
-        if past(header_block.map(|since| since + config.header_block_timeout)) {
-            self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
-        } else if !settings && self.opened_at + config.preface_timeout <= now {
-            self.close(Reason::PROTOCOL_ERROR, Some("no_settings"));
-        } else if settings && !acked && self.opened_at + config.settings_ack_timeout <= now {
-            self.close(Reason::SETTINGS_TIMEOUT, Some("settings_not_acknowledged"));
-        } else if let Some(drain) = &mut self.drain {
-            if past(drain.cut_at) {
-                self.close(Reason::NO_ERROR, Some("max_age"));
-            } else if drain.began_at + config.drain_ping_timeout <= now {
-                drain.refusing = true;
-                if self.shared.calls.load(Ordering::Relaxed) > 0 {
-                    return false;
-                }
-                self.close(Reason::NO_ERROR, None);
-            } else {
-                return false;
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        Some(after(since, idle))
+    }
+
+    /// Acts on a time that has run out. Says whether h2 has new work.
+    fn run_out(&mut self, due: Due, now: Instant) -> bool {
+        match due {
+            Due::Settings => self.close(Reason::PROTOCOL_ERROR, Some("no_settings")),
+            Due::SettingsAck => {
+                self.close(Reason::SETTINGS_TIMEOUT, Some("settings_not_acknowledged"));
             }
-        } else if past(self.age_limit) {
-            self.begin_drain(config.max_connection_age_grace);
-        } else if past(
-            self.idle_since
-                .and_then(|at| config.max_connection_idle.map(|idle| at + idle)),
-        ) && self.shared.calls.load(Ordering::Relaxed) == 0
-        {
-            self.begin_drain(None);
-        } else {
-            return self.keep_alive(last_read_at, now);
+            Due::HeaderBlock => {
+                self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
+            }
+            Due::Keepalive => return self.keep_alive(now),
+            Due::Age => {
+                let grace = self.shared.config.max_connection_age_grace;
+                self.begin_drain(Some("max_age"), grace);
+            }
+            Due::Idle => self.begin_drain(Some("max_idle"), None),
+            Due::Grace => self.close(Reason::NO_ERROR, None),
+            Due::DrainPing => {
+                if let Some(drain) = &mut self.drain {
+                    drain.refusing = true;
+                }
+            }
+            // A peer that takes nothing any more does not take our last word either.
+            Due::Farewell => self.farewell_over = true,
         }
         true
     }
 
     // Any byte of the peer is a sign of life, not the answer to the PING alone. gRFC A8.
-    fn keep_alive(&mut self, last_read_at: Instant, now: Instant) -> bool {
-        let config = &self.shared.config;
-        let Some(time) = config.keepalive_time else {
-            return false;
-        };
-        if let Some(sent) = self.ping_sent_at {
-            if last_read_at >= sent {
+    fn keep_alive(&mut self, now: Instant) -> bool {
+        let last_read_at = self.meter.lock().seen().last_read_at;
+        match self.ping_sent_at {
+            // An answer may come in the very instant of the question.
+            Some(sent) if last_read_at >= sent => {
                 self.ping_sent_at = None;
-            } else if sent + config.keepalive_timeout <= now {
+                false
+            }
+            Some(_) => {
                 tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
                 self.close(Reason::NO_ERROR, Some("keepalive_timeout"));
-                return true;
-            } else {
-                return false;
+                true
+            }
+            None => {
+                self.ping_sent_at = Some(now);
+                let Some(pings) = &mut self.pings else {
+                    return false;
+                };
+                // The answer itself is not awaited; asking makes room for the next PING. It fails
+                // when the last PING is still unanswered, and a peer that says other things instead
+                // is not dead.
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                let _ = pings.poll_pong(&mut cx);
+                pings.send_ping(h2::Ping::opaque()).is_ok()
             }
         }
-        if last_read_at + time > now {
-            return false;
-        }
-        let Some(pings) = &mut self.pings else {
-            return false;
-        };
-        self.ping_sent_at = Some(now);
-        // The answer itself is not awaited; asking makes room for the next PING. An error means that
-        // the last one is still unanswered, or that the connection is over.
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let _ = pings.poll_pong(&mut cx);
-        pings.send_ping(h2::Ping::opaque()).is_ok()
     }
+}
+
+/// What a time that runs out is about.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// The peer's SETTINGS have not come.
+    Settings,
+    /// Ours were not acknowledged.
+    SettingsAck,
+    /// A header block is not whole.
+    HeaderBlock,
+    /// The peer is silent, or has not answered our PING.
+    Keepalive,
+    /// The connection is old.
+    Age,
+    /// It has been without calls.
+    Idle,
+    /// Calls on an old connection have had their time.
+    Grace,
+    /// The PING of a drain is unanswered.
+    DrainPing,
+    /// Our last word was said a while ago.
+    Farewell,
 }
 
 type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;
-
-fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (only, None) | (None, only) => only,
-    }
-}
 
 /// Within a tenth of `age` either way, so that connections that were opened together do not all end
 /// together. gRFC A9.
@@ -616,5 +625,5 @@ fn jittered(age: Duration) -> Duration {
     let random = RandomState::new().hash_one(0_u8);
     let [_, _, _, _, _, _, _, percentile] = random.to_be_bytes();
     let thousandths = 900 + u32::from(percentile) * 200 / 255;
-    age / 1_000 * thousandths
+    (age / 1_000).saturating_mul(thousandths)
 }

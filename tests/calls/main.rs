@@ -18,6 +18,7 @@ mod lifecycle;
 mod malformed;
 mod metadata;
 mod meter;
+mod regressions;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
 mod streams;

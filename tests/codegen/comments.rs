@@ -1,6 +1,9 @@
 //! Comments become documentation that rustdoc takes for nothing more.
 
-use crate::support::rust_of;
+use std::fs;
+use std::process::Command;
+
+use crate::support::{is_installed, package, rust_of, scratch};
 
 /// The documentation printed for a method with this comment, behind `///` and without indentation.
 fn docs_of(test: &str, comment: &str) -> Vec<String> {
@@ -147,4 +150,50 @@ fn what_has_no_comment_may_have_no_documentation() {
         let text = rust_of("missing_docs", &said.replace(silent, "\n"));
         assert!(text.contains("#[allow(missing_docs)]\n#[derive("), "{text}");
     }
+}
+
+#[test]
+fn rustdoc_has_nothing_to_warn_of_and_nothing_to_test() {
+    if !is_installed("rustdoc") {
+        return;
+    }
+    let proto = fs::read_to_string(package("tests/codegen/comments.proto")).unwrap();
+    let printed = rust_of("rustdoc_proto", &proto);
+
+    // The comments alone, each above a function that does nothing, so that no crate is needed.
+    let mut text =
+        "//! Comments.\n\n/// The trait that the wrapper's comment links to.\npub trait Talk {}\n"
+            .to_owned();
+    let mut functions = 0;
+    for line in printed.lines().map(str::trim_start) {
+        if line.starts_with("///") {
+            text += &format!("{line}\n");
+        } else if text
+            .lines()
+            .last()
+            .is_some_and(|last| last.starts_with("///"))
+        {
+            text += &format!("pub fn function_{functions}() {{}}\n");
+            functions += 1;
+        }
+    }
+    assert!(functions > 15, "{text}");
+    let scratch = scratch("rustdoc");
+    let path = scratch.join("comments.rs");
+    fs::write(&path, text).unwrap();
+
+    let rustdoc = |mode: &str| {
+        let mut rustdoc = Command::new("rustdoc");
+        rustdoc
+            .args(["--edition", "2024", mode, "-o"])
+            .arg(scratch.join("out"))
+            .arg(&path);
+        let output = rustdoc.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    };
+    rustdoc("-Dwarnings");
+    let tested = rustdoc("--test");
+    assert!(tested.contains("running 0 tests"), "{tested}");
 }

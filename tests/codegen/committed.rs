@@ -41,3 +41,15 @@ fn a_service_is_a_trait_and_a_wrapper() {
     let expected = package("tests/codegen/route_guide.expected.rs");
     assert_committed(&expected, &written(&scratch)["routeguide.rs"]);
 }
+
+#[test]
+fn what_the_tests_compile_is_as_printed() {
+    let scratch = scratch("printed");
+    let protos = ["keywords.proto", "comments.proto"];
+    options(&scratch)
+        .compile(&protos, &[package("tests/codegen")])
+        .unwrap();
+    for (name, bytes) in written(&scratch) {
+        assert_committed(&package("tests/codegen/printed").join(name), &bytes);
+    }
+}

@@ -2,18 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::support::{options, package, rust_of, scratch};
+use crate::support::{is_installed, options, package, rust_of, scratch};
 
 /// Has rustfmt look at every file of Rust in a directory.
 fn assert_formatted(directory: &Path) {
-    let version = Command::new("rustfmt")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    if !version.is_ok_and(|status| status.success()) {
-        println!("not tested: rustfmt is not installed; `rustup component add rustfmt`");
+    if !is_installed("rustfmt") {
         return;
     }
     let files = fs::read_dir(directory)

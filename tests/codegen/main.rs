@@ -16,5 +16,7 @@ mod descriptors;
 mod errors;
 mod layout;
 mod options;
+#[cfg(feature = "cli")]
+pub mod printed;
 mod services;
 mod support;

@@ -110,6 +110,16 @@ pub(crate) fn assert_committed(path: &Path, printed: &[u8]) {
     );
 }
 
+/// Whether a tool of the Rust toolchain is there; if not, whoever runs the tests is told.
+pub(crate) fn is_installed(tool: &str) -> bool {
+    let output = Command::new(tool).arg("--version").output();
+    let is_installed = output.is_ok_and(|output| output.status.success());
+    if !is_installed {
+        println!("not tested: {tool} is not installed");
+    }
+    is_installed
+}
+
 /// Runs one test of this suite in a process of its own, where [`is_child`] holds.
 pub(crate) fn child(test: &str, change: impl FnOnce(&mut Command)) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());

@@ -1,0 +1,21 @@
+//! The command: what it prints, what it answers, and how it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod errors;
+mod help;
+mod log;
+mod process;
+mod start;
+mod stop;
+#[allow(dead_code, reason = "it is shared with the tests of whole calls")]
+#[path = "../calls/support.rs"]
+mod support;
+mod tls;

@@ -1,0 +1,104 @@
+//! How a server ends.
+
+use bytes::Bytes;
+
+use crate::process::{Serving, request, say_hello};
+use crate::support::Client;
+
+/// A chat that the server has answered once, and that goes on.
+async fn chat(client: &Client) -> (h2::SendStream<Bytes>, h2::RecvStream) {
+    let mut call = client
+        .send_request(request("/chat.ChatService/Chat", &[]), false)
+        .await;
+    call.send_message("hi").await;
+    let mut body = call.response.await.unwrap().into_body();
+    body.data().await.unwrap().unwrap();
+    (call.send, body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigint_and_sigterm_end_it_well() {
+    for signal in ["INT", "TERM"] {
+        let serving = Serving::on_a_free_port(&[]);
+        let client = serving.client().await;
+        assert_eq!(say_hello(&client).await.code(), Some("0"));
+        serving.signal(signal);
+        assert_eq!(
+            serving.line(),
+            "draining: calls have 30 s to end; a second signal stops at once"
+        );
+        assert_eq!(serving.exit_code(), Some(0), "{signal}");
+        let line = serving.line();
+        assert!(line.ends_with("; every call has ended"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_may_end_while_the_server_drains() {
+    let serving = Serving::on_a_free_port(&[]);
+    let (mut send, mut body) = chat(&serving.client().await).await;
+    serving.signal("TERM");
+    serving.line();
+    send.send_data(crate::support::encoded("bye"), true)
+        .unwrap();
+    let mut text = Vec::new();
+    while let Some(chunk) = body.data().await {
+        text.extend(chunk.unwrap());
+    }
+    assert_eq!(text, crate::support::encoded("You said: bye"));
+    let trailers = body.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    assert_eq!(serving.exit_code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    for (first, second, code) in [
+        ("TERM", "TERM", 143),
+        ("INT", "INT", 130),
+        ("TERM", "INT", 130),
+    ] {
+        let serving = Serving::on_a_free_port(&[]);
+        let _call = chat(&serving.client().await).await;
+        serving.signal(first);
+        serving.line();
+        serving.signal(second);
+        assert_eq!(serving.exit_code(), Some(code), "{first} {second}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_do_not_end_in_time_are_cut_and_named() {
+    let serving = Serving::on_a_free_port(&["--drain-timeout", "0.2"]);
+    let call = chat(&serving.client().await).await;
+    serving.signal("TERM");
+    assert_eq!(
+        serving.line(),
+        "draining: calls have 0.2 s to end; a second signal stops at once"
+    );
+    assert_eq!(serving.exit_code(), Some(0));
+    let line = serving.line();
+    assert!(line.ends_with("; 1 call was cut"), "{line}");
+    let line = serving.line();
+    assert!(
+        line.starts_with("  /chat.ChatService/Chat from 127.0.0.1:"),
+        "{line}"
+    );
+    drop(call);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_goes_on_when_nobody_listens_to_it_any_more() {
+    let mut serving = Serving::with_stderr(&["--addr", "127.0.0.1:0"], |stderr| {
+        drop(stderr);
+        std::sync::mpsc::channel().1
+    });
+    // The thread that reads ends with its next line, which is the first after the start.
+    serving.stdout = std::sync::mpsc::channel().1;
+    let client = serving.client().await;
+    for _ in 0..3 {
+        assert_eq!(say_hello(&client).await.code(), Some("0"));
+    }
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+}
