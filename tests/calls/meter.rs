@@ -92,8 +92,7 @@ async fn each_limit_is_reached_by_one_more_however_frames_are_cut() {
     let strict = Http2Config { max_ping_strikes: 2, ..limits() };
     let call = |stream, fields: &[u8]| frame(HEADERS, END_HEADERS | END_STREAM, stream, fields);
     let cancelled = |stream| [call(stream, &request_block("Never")), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
-    type One<'a> = &'a dyn Fn(u32) -> Vec<u8>;
-    let cases: [(Http2Config, One<'_>, u32, &str); 12] = [
+    let cases: [(Http2Config, &dyn Fn(u32) -> Vec<u8>, u32, &str); 12] = [
         // limits   frames, of which this is one                                      so many   one more
         (limits(),  &|_| ping.clone(),                                                      6, "too_many_pings"),
         (strict,    &|_| ping.clone(),                                                      3, "too_many_pings"),
@@ -111,7 +110,7 @@ async fn each_limit_is_reached_by_one_more_however_frames_are_cut() {
     for (http2, one, allowed, text) in &cases {
         for piece in [1, 2, 8, 9, 10, 13, 100_000] {
             let what = format!("{text} in pieces of {piece}");
-            let as_many = (0..*allowed).flat_map(|number| one(number)).collect::<Vec<_>>();
+            let as_many = (0..*allowed).flat_map(one).collect::<Vec<_>>();
             let mut peer = peer_of(http2.clone()).await;
             write_in_pieces(&mut peer, &[&as_many[..], &canary()].concat(), || piece).await;
             assert_eq!(end(&mut peer, &what).await, None, "{what}");
