@@ -68,8 +68,7 @@ impl<T> Request<T> {
         }
     }
 
-    /// The same request with another message.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U> {
+    fn into_parts(self) -> (RequestParts, T) {
         let Self {
             message,
             metadata,
@@ -81,9 +80,7 @@ impl<T> Request<T> {
             extensions,
             phase,
         } = self;
-        let message = change(message);
-        Request {
-            message,
+        let parts = RequestParts {
             metadata,
             deadline,
             encoding,
@@ -92,7 +89,14 @@ impl<T> Request<T> {
             peer,
             extensions,
             phase,
-        }
+        };
+        (parts, message)
+    }
+
+    /// The same request with another message.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Request<U> {
+        let (parts, message) = self.into_parts();
+        Request::from_parts(parts, change(message))
     }
 
     /// Resolves when the server begins to drain, at once if it does already. A handler that would go

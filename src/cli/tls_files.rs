@@ -164,6 +164,7 @@ fn why_not_usable(error: &TlsError) -> String {
     if matches!(
         error,
         TlsError::Rustls(rustls::Error::InvalidCertificate(_))
+            | TlsError::Authority(rustls::Error::InvalidCertificate(_))
     ) {
         return "what it holds is not an X.509 certificate".to_owned();
     }

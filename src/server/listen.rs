@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -18,7 +19,11 @@ use crate::transport::peer::PeerAddress;
 
 /// What a server listens on: a TCP listener, a Unix one, or several of both. Made by `.into()`.
 #[derive(Debug)]
-pub struct Listeners(Vec<Listener>);
+pub struct Listeners {
+    listeners: Vec<Listener>,
+    /// Where the next look begins, so that a busy listener does not hide the others.
+    first: AtomicUsize,
+}
 
 #[derive(Debug)]
 enum Listener {
@@ -29,20 +34,20 @@ enum Listener {
 
 impl From<TcpListener> for Listeners {
     fn from(listener: TcpListener) -> Self {
-        Self(vec![Listener::Tcp(listener)])
+        Self::of(vec![Listener::Tcp(listener)])
     }
 }
 
 impl From<Vec<TcpListener>> for Listeners {
     fn from(listeners: Vec<TcpListener>) -> Self {
-        Self(listeners.into_iter().map(Listener::Tcp).collect())
+        Self::of(listeners.into_iter().map(Listener::Tcp).collect())
     }
 }
 
 #[cfg(unix)]
 impl From<tokio::net::UnixListener> for Listeners {
     fn from(listener: tokio::net::UnixListener) -> Self {
-        Self(vec![Listener::Unix(listener)])
+        Self::of(vec![Listener::Unix(listener)])
     }
 }
 
@@ -53,6 +58,13 @@ pub(super) struct Accepted {
 }
 
 impl Listeners {
+    fn of(listeners: Vec<Listener>) -> Self {
+        Self {
+            listeners,
+            first: AtomicUsize::new(0),
+        }
+    }
+
     /// The next connection. Errors of the system are waited out: a server that runs out of file
     /// descriptors for a moment goes on when it has some again.
     ///
@@ -81,7 +93,9 @@ impl Listeners {
         cx: &mut Context<'_>,
         user_timeout: Option<Duration>,
     ) -> Poll<io::Result<Accepted>> {
-        for listener in &self.0 {
+        let count = self.listeners.len().max(1);
+        let first = self.first.fetch_add(1, Ordering::Relaxed) % count;
+        for listener in self.listeners.iter().cycle().skip(first).take(count) {
             if let Poll::Ready(accepted) = listener.poll_accept(cx, user_timeout) {
                 return Poll::Ready(accepted);
             }

@@ -1,12 +1,13 @@
 //! Layer 4: serving.
 //!
-//! [`Server`] listens and drains; `serve_call` takes one call from Request-Headers to Trailers,
+//! [`Server`] says what is served, `running` accepts and drains; `serve_call` takes one call from Request-Headers to Trailers,
 //! straight down; a [`Service`] is what generated code implements, with a [`ServerCall`] in hand.
 
 mod config;
 mod drain;
 mod listen;
 mod replies;
+mod running;
 mod serve_call;
 #[expect(
     clippy::module_inception,

@@ -19,7 +19,7 @@ use http::request::Parts;
 use tokio::time::Instant;
 
 use super::config::ReplyEncoding;
-use super::server::{CallCount, ServerShared};
+use super::running::{CallCount, ServerShared};
 use super::server_call::ServerCall;
 use super::service::Serving;
 use crate::call::{Deadline, LazyTimer, RequestParts};
@@ -44,8 +44,10 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
-            let body = rejection.body();
-            return halves.answer(rejection.into_response(), body).await;
+            return match rejection.body() {
+                "" => halves.answer(rejection.into_response()).await,
+                body => halves.answer_http(rejection.into_response(), body).await,
+            };
         }
     };
 

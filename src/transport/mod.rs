@@ -11,10 +11,10 @@
 //! | file | what |
 //! |---|---|
 //! | [`config`] | every limit and timer, with its default |
-//! | `meter`, `frame_scanner` | the byte stream under h2: joined, read ahead, counted |
+//! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `preface` | is this HTTP/2 at all? |
-//! | `server_connection` | accepts streams; drain, age, idleness, keepalive |
+//! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
 //! | `recv` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
@@ -22,7 +22,9 @@
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
 pub(crate) mod config;
+pub(crate) mod connection_shared;
 mod errors;
+mod frame_counts;
 mod frame_scanner;
 mod meter;
 pub(crate) mod peer;

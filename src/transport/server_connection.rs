@@ -9,17 +9,19 @@
 //! that waits becomes a task of its own. Frames that calls leave in h2 go out in one write when the
 //! task has done all it can.
 //!
-//! h2 has no timers. All that belong to a connection are here: how long it may be silent at the
-//! start, when to ask whether the peer is alive, when the connection is too old or too long unused,
-//! and how long a farewell may take.
+//! h2 has no timers. Those of a connection are in `timers`: how long it may be silent at the start,
+//! when to ask whether the peer is alive, when it is too old or too long unused, and how long a
+//! farewell may take.
 //!
-//! Spec: RFC 9113 §3.4, §5.4, §6.8; gRFC A8, A9.
+//! Spec: RFC 9113 §3.4, §5.4, §6.8.
+
+mod timers;
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,13 +31,15 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
-use super::meter::{Abuse, SharedMeter};
+use super::connection_shared::ConnectionShared;
+use super::frame_counts::Abuse;
+use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
-use super::rate::Bucket;
 use super::server_stream::{ServerStream, Slot};
-use super::timer::{after, poll_timer};
+use super::timer::after;
+use timers::jittered;
 
 /// After so many new calls their answers are flushed, though more calls wait.
 const CALLS_PER_FLUSH: u32 = 32;
@@ -50,44 +54,6 @@ const LINGER_BYTES: usize = 256 * 1024;
 pub(crate) type CallFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Makes a call of a stream.
 pub(crate) type StartCall = Arc<dyn Fn(ServerStream) -> CallFuture + Send + Sync>;
-
-/// What the calls of a connection share with it.
-pub(crate) struct ConnectionShared {
-    pub(crate) peer: Peer,
-    pub(crate) config: Arc<Http2Config>,
-    pub(crate) phase: PhaseWatch,
-    /// Calls whose handlers have not ended.
-    pub(super) calls: AtomicUsize,
-    /// What the peer's SETTINGS say about header lists; 0 is nothing.
-    peer_header_limit: AtomicUsize,
-    cancelled: Mutex<Bucket>,
-    too_many_cancelled: AtomicBool,
-}
-
-impl ConnectionShared {
-    pub(crate) fn stream_window(&self) -> usize {
-        usize::try_from(self.config.stream_window).unwrap_or(usize::MAX)
-    }
-
-    /// The largest header list that the peer says it accepts.
-    pub(crate) fn peer_header_limit(&self) -> Option<usize> {
-        match self.peer_header_limit.load(Ordering::Relaxed) {
-            0 => None,
-            limit => Some(limit),
-        }
-    }
-
-    /// The peer gave up a call before we began to answer it.
-    pub(crate) fn count_cancelled(&self) {
-        let mut bucket = self
-            .cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !bucket.take(Instant::now()) {
-            self.too_many_cancelled.store(true, Ordering::Relaxed);
-        }
-    }
-}
 
 /// Why a connection ended, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -233,22 +199,13 @@ impl ServerConnection {
             .max_connection_age
             .map(|age| after(opened_at, jittered(age)));
         let pings = h2.ping_pong();
-        let bucket = Bucket::new(config.cancelled_streams, opened_at);
         Self {
             h2,
             pings,
             meter,
             start,
             phase_changed: Box::pin(phase.clone().next()),
-            shared: Arc::new(ConnectionShared {
-                peer,
-                config,
-                phase,
-                calls: AtomicUsize::new(0),
-                peer_header_limit: AtomicUsize::new(0),
-                cancelled: Mutex::new(bucket),
-                too_many_cancelled: AtomicBool::new(false),
-            }),
+            shared: Arc::new(ConnectionShared::new(peer, config, phase, opened_at)),
             timer: Box::pin(sleep_until(opened_at)),
             timer_polled: false,
             opened_at,
@@ -320,10 +277,8 @@ impl ServerConnection {
         }
         self.idle_since = None;
         // The peer's SETTINGS come before its first request.
-        if let Some(limit) = self.meter.lock().seen().peer_max_header_list_size {
-            self.shared
-                .peer_header_limit
-                .store(limit, Ordering::Relaxed);
+        if let Some(limit) = self.meter.lock().counts().peer_max_header_list_size {
+            self.shared.set_peer_header_limit(limit);
         }
         let slot = Slot::take(&self.shared);
         let mut call = (self.start)(ServerStream::new(request, respond, slot));
@@ -410,12 +365,12 @@ impl ServerConnection {
     fn judge(&mut self) -> bool {
         let (abuse, resets, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
-            let seen = meter.seen();
+            let counts = meter.counts();
             (
-                seen.abuse,
-                seen.resets_written,
-                seen.empty_data_frames,
-                seen.fatal_goaway,
+                counts.abuse,
+                counts.resets_written,
+                counts.empty_data_frames,
+                counts.fatal_goaway,
             )
         };
         if fatal_goaway {
@@ -423,7 +378,7 @@ impl ServerConnection {
             self.closing_since = Some(Instant::now());
             return false;
         }
-        let too_many_cancelled = self.shared.too_many_cancelled.load(Ordering::Relaxed);
+        let too_many_cancelled = self.shared.too_many_cancelled();
         if let Some(Abuse(why)) =
             abuse.or_else(|| too_many_cancelled.then_some(Abuse("too_many_cancellations")))
         {
@@ -447,183 +402,6 @@ impl ServerConnection {
         }
         false
     }
-
-    /// Acts on what has run out of time, and sets the timer to what is next. Says whether h2 has new
-    /// work.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.timer_polled && self.timer.is_elapsed() {
-            self.timer_polled = false;
-            let now = Instant::now();
-            if let Some((at, due)) = self.next_due()
-                && at <= now
-                && self.run_out(due, now)
-            {
-                return true;
-            }
-        }
-        let Some((at, _)) = self.next_due() else {
-            return false;
-        };
-        // A timer that is too early only costs a look; one that is too late would miss its time.
-        if !self.timer_polled || at < self.timer.deadline() {
-            self.timer.as_mut().reset(at);
-            self.timer_polled = true;
-            if poll_timer(self.timer.as_mut(), cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-        }
-        false
-    }
-
-    /// What runs out of time next.
-    fn next_due(&mut self) -> Option<(Instant, Due)> {
-        let config = Arc::clone(&self.shared.config);
-        if let Some(since) = self.closing_since {
-            let over = after(since, config.goaway_linger);
-            return (!self.farewell_over).then_some((over, Due::Farewell));
-        }
-        let idle = config
-            .max_connection_idle
-            .and_then(|idle| self.idle_until(idle));
-        let meter = self.meter.lock();
-        let seen = meter.seen();
-        let settings = match (seen.settings, seen.settings_acked) {
-            (false, _) => Some((after(self.opened_at, config.preface_timeout), Due::Settings)),
-            (true, false) => Some((
-                after(self.opened_at, config.settings_ack_timeout),
-                Due::SettingsAck,
-            )),
-            (true, true) => None,
-        };
-        let header_block = seen
-            .header_block_since
-            .map(|since| (after(since, config.header_block_timeout), Due::HeaderBlock));
-        let keepalive = config.keepalive_time.map(|time| match self.ping_sent_at {
-            Some(sent) => (after(sent, config.keepalive_timeout), Due::Keepalive),
-            None => (after(seen.last_read_at, time), Due::Keepalive),
-        });
-        let farewell = match &self.drain {
-            Some(drain) => [
-                drain.cut_at.map(|at| (at, Due::Grace)),
-                (!drain.refusing).then(|| {
-                    (
-                        after(drain.began_at, config.drain_ping_timeout),
-                        Due::DrainPing,
-                    )
-                }),
-            ],
-            None => [
-                self.age_limit.map(|at| (at, Due::Age)),
-                idle.map(|at| (at, Due::Idle)),
-            ],
-        };
-        [settings, header_block, keepalive]
-            .into_iter()
-            .chain(farewell)
-            .flatten()
-            .min_by_key(|(at, _)| *at)
-    }
-
-    /// When the connection has been without streams for too long.
-    fn idle_until(&mut self, idle: Duration) -> Option<Instant> {
-        if self.h2.has_streams() {
-            self.idle_since = None;
-            return None;
-        }
-        let since = *self.idle_since.get_or_insert_with(Instant::now);
-        Some(after(since, idle))
-    }
-
-    /// Acts on a time that has run out. Says whether h2 has new work.
-    fn run_out(&mut self, due: Due, now: Instant) -> bool {
-        match due {
-            Due::Settings => self.close(Reason::PROTOCOL_ERROR, Some("no_settings")),
-            Due::SettingsAck => {
-                self.close(Reason::SETTINGS_TIMEOUT, Some("settings_not_acknowledged"));
-            }
-            Due::HeaderBlock => {
-                self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
-            }
-            Due::Keepalive => return self.keep_alive(now),
-            Due::Age => {
-                let grace = self.shared.config.max_connection_age_grace;
-                self.begin_drain(Some("max_age"), grace);
-            }
-            Due::Idle => self.begin_drain(Some("max_idle"), None),
-            Due::Grace => self.close(Reason::NO_ERROR, None),
-            Due::DrainPing => {
-                if let Some(drain) = &mut self.drain {
-                    drain.refusing = true;
-                }
-            }
-            // A peer that takes nothing any more does not take our last word either.
-            Due::Farewell => self.farewell_over = true,
-        }
-        true
-    }
-
-    // Any byte of the peer is a sign of life, not the answer to the PING alone. gRFC A8.
-    fn keep_alive(&mut self, now: Instant) -> bool {
-        let last_read_at = self.meter.lock().seen().last_read_at;
-        match self.ping_sent_at {
-            // An answer may come in the very instant of the question.
-            Some(sent) if last_read_at >= sent => {
-                self.ping_sent_at = None;
-                false
-            }
-            Some(_) => {
-                tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
-                self.close(Reason::NO_ERROR, Some("keepalive_timeout"));
-                true
-            }
-            None => {
-                self.ping_sent_at = Some(now);
-                let Some(pings) = &mut self.pings else {
-                    return false;
-                };
-                // The answer itself is not awaited; asking makes room for the next PING. It fails
-                // when the last PING is still unanswered, and a peer that says other things instead
-                // is not dead.
-                let mut cx = Context::from_waker(std::task::Waker::noop());
-                let _ = pings.poll_pong(&mut cx);
-                pings.send_ping(h2::Ping::opaque()).is_ok()
-            }
-        }
-    }
-}
-
-/// What a time that runs out is about.
-#[derive(Clone, Copy, Debug)]
-enum Due {
-    /// The peer's SETTINGS have not come.
-    Settings,
-    /// Ours were not acknowledged.
-    SettingsAck,
-    /// A header block is not whole.
-    HeaderBlock,
-    /// The peer is silent, or has not answered our PING.
-    Keepalive,
-    /// The connection is old.
-    Age,
-    /// It has been without calls.
-    Idle,
-    /// Calls on an old connection have had their time.
-    Grace,
-    /// The PING of a drain is unanswered.
-    DrainPing,
-    /// Our last word was said a while ago.
-    Farewell,
 }
 
 type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;
-
-/// Within a tenth of `age` either way, so that connections that were opened together do not all end
-/// together. gRFC A9.
-fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    // Seeded by the system for hash maps; good enough to spread timers, and no crate more.
-    let random = RandomState::new().hash_one(0_u8);
-    let [_, _, _, _, _, _, _, percentile] = random.to_be_bytes();
-    let thousandths = 900 + u32::from(percentile) * 200 / 255;
-    (age / 1_000).saturating_mul(thousandths)
-}

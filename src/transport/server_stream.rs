@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::connection_shared::ConnectionShared;
 use super::recv::RecvHalf;
 use super::reply_queue::ReplyQueue;
 use super::response_writer::ResponseWriter;
 use super::send::SendHalf;
-use super::server_connection::ConnectionShared;
 use crate::wire::{ContentType, Encoding};
 
 /// A stream that a client opened, with the slot that its call takes.
@@ -110,24 +110,31 @@ impl StreamHalves {
         }
     }
 
-    /// Answers a request that does not become a call, and reads it to its end.
-    pub(crate) async fn answer(mut self, response: http::Response<()>, body: &'static str) {
+    /// Answers a request that breaks a rule of gRPC, at once.
+    pub(crate) async fn answer(mut self, response: http::Response<()>) {
         // An error means that the client is gone, and nobody is left to be told.
-        if let Ok(stream) = self.respond.send_response(response, body.is_empty())
-            && !body.is_empty()
-        {
+        let _ = self.respond.send_response(response, true);
+        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
+        read_to_end(&recv, &self.connection).await;
+    }
+
+    /// Answers a request that is no gRPC, once it has been read: its sender may be none that listens
+    /// while it speaks.
+    pub(crate) async fn answer_http(mut self, response: http::Response<()>, body: &'static str) {
+        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
+        read_to_end(&recv, &self.connection).await;
+        if let Ok(stream) = self.respond.send_response(response, false) {
             let mut send = SendHalf::new(stream, self.connection.config.send_stall_timeout);
             send.begin(Bytes::from_static(body.as_bytes()));
+            // Errors mean that the client is gone, as above.
             if poll_fn(|cx| send.poll_all(cx)).await.is_ok() {
                 let _ = send.finish();
             }
         }
-        let recv = RecvHalf::new(self.body, 0, self.connection.stream_window());
-        read_to_end(&recv, &self.connection).await;
     }
 }
 
-/// Reads on into nothing after an early answer: what the client sent before it saw the answer is no
+/// Reads on into nothing after an early answer, or before a late one: what the client sent before it saw the answer is no
 /// fault, but h2 would count it as one once the stream is forgotten. For a moment only, and no more
 /// than one window; then dropping the stream says RST_STREAM(NO_ERROR). RFC 9113 §8.1.
 pub(crate) async fn read_to_end(recv: &RecvHalf, connection: &ConnectionShared) {

@@ -450,3 +450,33 @@ async fn a_configuration_that_contradicts_itself_is_refused() {
         "two services of this server are named test.Probe"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_listeners_serve_the_same() {
+    let listeners = vec![
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        TcpListener::bind("127.0.0.1:0").await.unwrap(),
+    ];
+    let addresses: Vec<_> = listeners
+        .iter()
+        .map(|one| one.local_addr().unwrap())
+        .collect();
+    let server = tokio::spawn(Server::new().add(Probe::default()).serve(listeners));
+    for address in [addresses[1], addresses[0], addresses[1]] {
+        let client = Client::tcp(address).await;
+        assert_eq!(client.call("Echo", &["hello"]).await.messages, ["hello"]);
+    }
+    server.abort();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_served() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("calls-unix.socket");
+    let _ = std::fs::remove_file(&path);
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let server = tokio::spawn(Server::new().add(Probe::default()).serve(listener));
+    let client = Client::over(tokio::net::UnixStream::connect(&path).await.unwrap()).await;
+    assert_eq!(client.call("Echo", &["hello"]).await.messages, ["hello"]);
+    server.abort();
+}

@@ -1,0 +1,287 @@
+//! A server at work: its connections, its calls, and how it comes to an end.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout};
+
+use super::config::ServerConfig;
+use super::drain::{CutCall, DrainReport};
+use super::listen::{Accepted, AddressPermit, Listeners, PerAddress, Secure};
+use super::serve_call::serve_call;
+use super::server::Server;
+use super::service::Service;
+use crate::call::{CallRecord, Observer};
+use crate::transport::Io;
+use crate::transport::config::Http2Config;
+use crate::transport::peer::{Peer, PeerAddress};
+use crate::transport::phase::{Phase, PhaseWatch};
+use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
+use crate::transport::server_stream::OpenCall;
+use crate::wire::{Code, MethodPath, Status};
+
+/// What all calls of a server share.
+pub(super) struct ServerShared {
+    pub(super) config: Arc<ServerConfig>,
+    pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
+    /// Calls whose handler is at work.
+    pub(super) calls: CallCount,
+    /// Calls that `call_ended` was not told of yet. They outlast their handlers a little, and the
+    /// server waits for them: what it reports is to be all.
+    pub(super) untold: CallCount,
+    cut: Mutex<Vec<CutCall>>,
+}
+
+/// How many calls there are, on all connections.
+#[derive(Default)]
+pub(super) struct CallCount {
+    pub(super) open: AtomicUsize,
+    pub(super) none_left: Notify,
+}
+
+impl CallCount {
+    async fn wait_for_none(&self) {
+        loop {
+            let none_left = self.none_left.notified();
+            // Looked at after the waiting began, so that the last call cannot end unseen between.
+            if self.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+impl ServerShared {
+    /// Tells whoever wants to know.
+    pub(super) fn call_ended(
+        &self,
+        call: &OpenCall,
+        path: &MethodPath,
+        received_at: Instant,
+        outcome: &Result<(), Status>,
+    ) {
+        if outcome
+            .as_ref()
+            .is_err_and(|status| status.code == Code::Cancelled)
+            && call.connection.phase.now() == Phase::Cutting
+        {
+            let cut = CutCall {
+                path: path.clone(),
+                peer: call.connection.peer.clone(),
+                age: received_at.elapsed(),
+            };
+            self.cut
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(cut);
+        }
+        let Some(observer) = &self.observer else {
+            return;
+        };
+        let (messages_received, bytes_received) = call.recv.received();
+        let (messages_sent, bytes_sent) = {
+            let queue = call.queue.lock();
+            (queue.messages, queue.queued_bytes)
+        };
+        observer.call_ended(&CallRecord {
+            path,
+            peer: &call.connection.peer,
+            outcome,
+            duration: received_at.elapsed(),
+            messages_received,
+            bytes_received,
+            messages_sent,
+            bytes_sent,
+        });
+    }
+}
+
+/// A server at work.
+pub(super) struct Running {
+    shared: Arc<ServerShared>,
+    http2: Arc<Http2Config>,
+    phase: watch::Sender<Phase>,
+    connections: Arc<Semaphore>,
+    handshakes: Arc<Semaphore>,
+    per_address: Arc<PerAddress>,
+    start_call: StartCall,
+}
+
+/// A connection that was accepted, and may be served.
+pub(super) struct Next {
+    accepted: Accepted,
+    connection: OwnedSemaphorePermit,
+    handshake: OwnedSemaphorePermit,
+    address: Option<AddressPermit>,
+}
+
+impl Running {
+    pub(super) fn start(server: Server) -> io::Result<Self> {
+        let Server {
+            config,
+            services,
+            observer,
+            secure: _,
+        } = server;
+        config
+            .check()
+            .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
+        let mut by_name = HashMap::new();
+        for service in services {
+            let name = service.name();
+            if by_name.insert(name, service).is_some() {
+                let why = format!("two services of this server are named {name}");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        }
+        let shared = Arc::new(ServerShared {
+            config: Arc::new(config),
+            services: by_name,
+            observer,
+            calls: CallCount::default(),
+            untold: CallCount::default(),
+            cut: Mutex::new(Vec::new()),
+        });
+        let start_call: StartCall = {
+            let shared = Arc::clone(&shared);
+            Arc::new(move |stream| Box::pin(serve_call(Arc::clone(&shared), stream)))
+        };
+        Ok(Self {
+            http2: Arc::new(shared.config.http2.clone()),
+            phase: watch::Sender::new(Phase::Serving),
+            connections: Arc::new(Semaphore::new(permits(shared.config.max_connections))),
+            handshakes: Arc::new(Semaphore::new(permits(shared.config.max_handshakes))),
+            per_address: Arc::default(),
+            start_call,
+            shared,
+        })
+    }
+
+    /// The next connection that there is room for. `None` only if the server is gone.
+    pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
+        let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
+        let user_timeout = self
+            .http2
+            .keepalive_time
+            .map(|_| self.http2.keepalive_timeout);
+        let accepted = listeners.accept(user_timeout).await;
+        let limit = self.shared.config.max_connections_per_ip;
+        let address = self.per_address.take(&accepted.address, limit);
+        Some(Next {
+            accepted,
+            connection,
+            handshake,
+            address,
+        })
+    }
+
+    // The task that is spawned here ends with its connection: when the peer leaves, when it is
+    // drained, at the latest when it is cut.
+    pub(super) fn spawn(&self, next: Option<Next>, secure: Arc<dyn Secure>) {
+        let Some(Next {
+            accepted,
+            connection,
+            handshake,
+            address: Some(address),
+        }) = next
+        else {
+            // Too many connections of one address. Dropped, and so closed.
+            return;
+        };
+        let limit = self.shared.config.tls_handshake_timeout;
+        let http2 = Arc::clone(&self.http2);
+        let phase = PhaseWatch::of(&self.phase);
+        let start_call = Arc::clone(&self.start_call);
+        tokio::spawn(async move {
+            let Accepted { io, address: from } = accepted;
+            let securing = timeout(limit, secure.secure(io));
+            let secured = match phase.clone().until_cut(securing).await {
+                Some(Ok(Ok(secured))) => secured,
+                Some(Ok(Err(error))) => {
+                    tracing::debug!(peer = %from, %error, "TLS handshake failed");
+                    return;
+                }
+                Some(Err(_)) => {
+                    tracing::debug!(peer = %from, "no TLS handshake within {limit:?}");
+                    return;
+                }
+                None => return,
+            };
+            drop(handshake);
+            let (io, certificates) = secured;
+            let peer = match certificates {
+                Some(certificates) => Peer::with_certificates(from, certificates),
+                None => Peer::new(from),
+            };
+            let ended = serve_connection(io, peer.clone(), http2, phase, start_call).await;
+            log_end(&peer, ended);
+            drop((connection, address));
+        });
+    }
+
+    /// Serves a connection that was not accepted by a listener, to its end.
+    pub(super) async fn serve_one(&self, io: Io) {
+        let peer = Peer::new(PeerAddress::InProcess);
+        let ended = serve_connection(
+            io,
+            peer.clone(),
+            Arc::clone(&self.http2),
+            PhaseWatch::of(&self.phase),
+            Arc::clone(&self.start_call),
+        );
+        log_end(&peer, ended.await);
+        self.shared.untold.wait_for_none().await;
+    }
+
+    pub(super) async fn drain(self) -> DrainReport {
+        let began_at = Instant::now();
+        for service in self.shared.services.values() {
+            service.drain();
+        }
+        let calls_at_start = self.shared.calls.open.load(Ordering::Acquire);
+        self.phase.send_replace(Phase::Draining);
+        if timeout(self.shared.config.drain_timeout, self.all_ended())
+            .await
+            .is_err()
+        {
+            self.phase.send_replace(Phase::Cutting);
+            self.all_ended().await;
+        }
+        let cut = std::mem::take(
+            &mut *self
+                .shared
+                .cut
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        DrainReport {
+            duration: began_at.elapsed(),
+            calls_at_start,
+            cut,
+        }
+    }
+
+    async fn all_ended(&self) {
+        let all = u32::try_from(permits(self.shared.config.max_connections)).unwrap_or(u32::MAX);
+        // An error would say that the semaphore was closed, which nobody does.
+        let _ = self.connections.acquire_many(all).await;
+        self.shared.untold.wait_for_none().await;
+    }
+}
+
+/// As many permits as a semaphore can have, and hand out at once: more is as good as no limit.
+fn permits(count: usize) -> usize {
+    count.min(0x0fff_ffff)
+}
+
+fn log_end(peer: &Peer, ended: Result<(), ConnectionError>) {
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}

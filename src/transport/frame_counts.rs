@@ -1,0 +1,206 @@
+//! FrameCounts: which frames passed on a connection, and whether a peer sent too many of a kind.
+//!
+//! h2 answers PING, SETTINGS and WINDOW_UPDATE out of sight, and has no opinion on how many there
+//! are. Each kind that costs us something and a peer nothing has a budget here; the first that is
+//! used up is remembered, and the connection task acts on it.
+//!
+//! Spec: RFC 9113 §6, §10.5; gRFC A8 §Server Enforcement.
+
+use tokio::time::Instant;
+
+use super::config::Http2Config;
+use super::frame_scanner::{Found, FrameHead};
+use super::ping_policy::PingPolicy;
+use super::rate::Bucket;
+use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting};
+
+/// Small enough to be charged by h2: it holds 256 bytes less the payload against the connection.
+const SMALL_DATA_FRAME: usize = 256;
+
+/// What passed, as far as the connection task asks for it.
+pub(crate) struct FrameCounts {
+    /// When the last bytes came.
+    pub(crate) last_read_at: Instant,
+    /// When the header block that is not whole yet began, as far as frame heads tell.
+    pub(crate) header_block_since: Option<Instant>,
+    /// The peer's SETTINGS came.
+    pub(crate) settings: bool,
+    /// The peer acknowledged ours.
+    pub(crate) settings_acked: bool,
+    /// The header list size that the peer said it accepts.
+    pub(crate) peer_max_header_list_size: Option<usize>,
+    /// The first limit that the peer crossed.
+    pub(crate) abuse: Option<Abuse>,
+    /// RST_STREAM frames that h2 may have written by itself, and counts against the connection.
+    pub(crate) resets_written: u64,
+    /// We said GOAWAY for a fault: nothing but the end of the connection follows.
+    pub(crate) fatal_goaway: bool,
+    /// DATA frames without a byte and without END_STREAM.
+    pub(crate) empty_data_frames: u64,
+    now: Instant,
+    frames_answered: u64,
+    /// `frames_answered` when the last PING came.
+    frames_answered_at_ping: Option<u64>,
+    window_updates: u64,
+    window_update_slack: u64,
+    pings: Bucket,
+    ping_policy: PingPolicy,
+    settings_frames: Bucket,
+    idle_frames: Bucket,
+    faulty_streams: Bucket,
+    /// Words for the GOAWAY that h2 is about to write.
+    pub(super) goaway_text: Option<&'static str>,
+}
+
+/// A limit that a peer crossed, in words that go into the GOAWAY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Abuse(pub(crate) &'static str);
+
+impl FrameCounts {
+    pub(super) fn new(config: &Http2Config, now: Instant) -> Self {
+        Self {
+            last_read_at: now,
+            header_block_since: None,
+            settings: false,
+            settings_acked: false,
+            peer_max_header_list_size: None,
+            abuse: None,
+            resets_written: 0,
+            fatal_goaway: false,
+            empty_data_frames: 0,
+            now,
+            frames_answered: 0,
+            frames_answered_at_ping: None,
+            window_updates: 0,
+            window_update_slack: config.window_update_slack,
+            pings: Bucket::new(config.pings, now),
+            ping_policy: PingPolicy::new(config.min_ping_interval, config.max_ping_strikes),
+            settings_frames: Bucket::new(config.settings_frames, now),
+            idle_frames: Bucket::new(config.idle_frames, now),
+            faulty_streams: Bucket::new(config.faulty_streams, now),
+            goaway_text: None,
+        }
+    }
+
+    pub(super) fn calls_open(&mut self, any: bool) {
+        self.ping_policy.calls_open(any);
+    }
+
+    pub(super) fn read_at(&mut self, now: Instant) {
+        self.now = now;
+        self.last_read_at = now;
+    }
+
+    pub(super) fn received(&mut self, found: Found<'_>, small_frames: &mut u32) {
+        match found {
+            Found::Head(head) => self.received_head(head, small_frames),
+            Found::Payload(head, payload, _) => {
+                if head.kind == frame_type::SETTINGS {
+                    self.received_settings(payload);
+                }
+            }
+            Found::BlockEnd => self.header_block_since = None,
+        }
+    }
+
+    fn received_head(&mut self, head: FrameHead, small_frames: &mut u32) {
+        let ack = head.flags & flag::ACK != 0;
+        let too_many = match head.kind {
+            frame_type::DATA => {
+                if head.length < SMALL_DATA_FRAME && head.flags & flag::END_STREAM == 0 {
+                    *small_frames += 1;
+                    self.empty_data_frames += u64::from(head.length == 0);
+                }
+                return;
+            }
+            frame_type::HEADERS | frame_type::CONTINUATION => {
+                self.header_block_since.get_or_insert(self.now);
+                return;
+            }
+            frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
+            frame_type::WINDOW_UPDATE => {
+                self.window_updates += 1;
+                let earned = self.frames_answered.saturating_mul(10);
+                let allowed = earned.saturating_add(self.window_update_slack);
+                (self.window_updates > allowed).then_some("too_many_window_updates")
+            }
+            frame_type::PING if !ack => {
+                let allowed = self.ping_policy.received(self.now) && self.ping_is_earned();
+                (!allowed).then_some("too_many_pings")
+            }
+            frame_type::SETTINGS => {
+                self.settings_acked |= ack;
+                self.settings |= !ack;
+                (!self.settings_frames.take(self.now)).then_some("too_many_settings")
+            }
+            // PING acknowledgements, PRIORITY, and types that we do not know.
+            _ => (!self.idle_frames.take(self.now)).then_some("too_many_idle_frames"),
+        };
+        if self.abuse.is_none() {
+            self.abuse = too_many.map(Abuse);
+        }
+    }
+
+    fn received_settings(&mut self, payload: &[u8]) {
+        let (entries, _) = payload.as_chunks::<6>();
+        for &[i0, i1, v0, v1, v2, v3] in entries {
+            if u16::from_be_bytes([i0, i1]) == setting::MAX_HEADER_LIST_SIZE {
+                let size = u32::from_be_bytes([v0, v1, v2, v3]);
+                self.peer_max_header_list_size = usize::try_from(size).ok();
+            }
+        }
+    }
+
+    // Clients measure bandwidth with a PING for each of our frames, or fewer. Only those between which
+    // we sent nothing cost a token.
+    fn ping_is_earned(&mut self) -> bool {
+        let before = self.frames_answered_at_ping.replace(self.frames_answered);
+        before.is_some_and(|before| before < self.frames_answered) || self.pings.take(self.now)
+    }
+
+    /// Where a GOAWAY just passed, how many bytes follow it.
+    pub(super) fn sent(&mut self, found: &Found<'_>) -> Option<usize> {
+        match found {
+            Found::Head(head) => {
+                if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
+                    self.frames_answered += 1;
+                    self.ping_policy.answered();
+                }
+                None
+            }
+            Found::Payload(head, payload, follow) => match head.kind {
+                frame_type::RST_STREAM => {
+                    self.reset_sent(payload);
+                    None
+                }
+                frame_type::GOAWAY => {
+                    // After the last stream's id comes the error code; 0 is none.
+                    let code = payload.get(4..8).unwrap_or_default();
+                    self.fatal_goaway |= code.iter().any(|byte| *byte != 0);
+                    Some(*follow)
+                }
+                _ => None,
+            },
+            Found::BlockEnd => None,
+        }
+    }
+
+    fn reset_sent(&mut self, payload: &[u8]) {
+        let Some(&code) = payload.first_chunk::<4>() else {
+            return;
+        };
+        match u32::from_be_bytes(code) {
+            // Our own decisions.
+            error_code::NO_ERROR | error_code::CANCEL => {}
+            // Ours or h2's, and no fault: a stream too many, a frame too late.
+            error_code::REFUSED_STREAM | error_code::STREAM_CLOSED => self.resets_written += 1,
+            // h2's answer to a stream that broke the protocol.
+            _ => {
+                self.resets_written += 1;
+                if !self.faulty_streams.take(self.now) {
+                    self.abuse.get_or_insert(Abuse("too_many_stream_errors"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The times of a connection: what runs out next, and what happens then.
+//!
+//! There is one timer for all of them. It is set to the earliest, and may be early: most times move
+//! on when the peer says something, and to look again costs less than to move a timer each time.
+//!
+//! Spec: RFC 9113 §6.7, §6.8; gRFC A8, A9.
+
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Duration;
+
+use h2::Reason;
+use tokio::time::Instant;
+
+use super::ServerConnection;
+use crate::transport::timer::{after, poll_timer};
+
+impl ServerConnection {
+    /// Acts on what has run out of time, and sets the timer to what is next. Says whether h2 has new
+    /// work.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.timer_polled && self.timer.is_elapsed() {
+            self.timer_polled = false;
+            let now = Instant::now();
+            if let Some((at, due)) = self.next_due()
+                && at <= now
+                && self.run_out(due, now)
+            {
+                return true;
+            }
+        }
+        let Some((at, _)) = self.next_due() else {
+            return false;
+        };
+        // A timer that is too early only costs a look; one that is too late would miss its time.
+        if !self.timer_polled || at < self.timer.deadline() {
+            self.timer.as_mut().reset(at);
+            self.timer_polled = true;
+            if poll_timer(self.timer.as_mut(), cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        false
+    }
+
+    /// What runs out of time next.
+    fn next_due(&mut self) -> Option<(Instant, Due)> {
+        let config = Arc::clone(&self.shared.config);
+        if let Some(since) = self.closing_since {
+            let over = after(since, config.goaway_linger);
+            return (!self.farewell_over).then_some((over, Due::Farewell));
+        }
+        let idle = config
+            .max_connection_idle
+            .and_then(|idle| self.idle_until(idle));
+        let meter = self.meter.lock();
+        let counts = meter.counts();
+        let settings = match (counts.settings, counts.settings_acked) {
+            (false, _) => Some((after(self.opened_at, config.preface_timeout), Due::Settings)),
+            (true, false) => Some((
+                after(self.opened_at, config.settings_ack_timeout),
+                Due::SettingsAck,
+            )),
+            (true, true) => None,
+        };
+        let header_block = counts
+            .header_block_since
+            .map(|since| (after(since, config.header_block_timeout), Due::HeaderBlock));
+        let keepalive = config.keepalive_time.map(|time| match self.ping_sent_at {
+            Some(sent) => (after(sent, config.keepalive_timeout), Due::Keepalive),
+            None => (after(counts.last_read_at, time), Due::Keepalive),
+        });
+        let farewell = match &self.drain {
+            Some(drain) => [
+                drain.cut_at.map(|at| (at, Due::Grace)),
+                (!drain.refusing).then(|| {
+                    (
+                        after(drain.began_at, config.drain_ping_timeout),
+                        Due::DrainPing,
+                    )
+                }),
+            ],
+            None => [
+                self.age_limit.map(|at| (at, Due::Age)),
+                idle.map(|at| (at, Due::Idle)),
+            ],
+        };
+        [settings, header_block, keepalive]
+            .into_iter()
+            .chain(farewell)
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// When the connection has been without streams for too long.
+    fn idle_until(&mut self, idle: Duration) -> Option<Instant> {
+        if self.h2.has_streams() {
+            self.idle_since = None;
+            return None;
+        }
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        Some(after(since, idle))
+    }
+
+    /// Acts on a time that has run out. Says whether h2 has new work.
+    fn run_out(&mut self, due: Due, now: Instant) -> bool {
+        match due {
+            Due::Settings => self.close(Reason::PROTOCOL_ERROR, Some("no_settings")),
+            Due::SettingsAck => {
+                self.close(Reason::SETTINGS_TIMEOUT, Some("settings_not_acknowledged"));
+            }
+            Due::HeaderBlock => {
+                self.close(Reason::ENHANCE_YOUR_CALM, Some("header_block_timeout"));
+            }
+            Due::Keepalive => return self.keep_alive(now),
+            Due::Age => {
+                let grace = self.shared.config.max_connection_age_grace;
+                self.begin_drain(Some("max_age"), grace);
+            }
+            Due::Idle => self.begin_drain(Some("max_idle"), None),
+            Due::Grace => self.close(Reason::NO_ERROR, None),
+            Due::DrainPing => {
+                if let Some(drain) = &mut self.drain {
+                    drain.refusing = true;
+                }
+            }
+            // A peer that takes nothing any more does not take our last word either.
+            Due::Farewell => self.farewell_over = true,
+        }
+        true
+    }
+
+    // Any byte of the peer is a sign of life, not the answer to the PING alone. gRFC A8.
+    fn keep_alive(&mut self, now: Instant) -> bool {
+        let last_read_at = self.meter.lock().counts().last_read_at;
+        match self.ping_sent_at {
+            // An answer may come in the very instant of the question.
+            Some(sent) if last_read_at >= sent => {
+                self.ping_sent_at = None;
+                false
+            }
+            Some(_) => {
+                tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
+                self.close(Reason::NO_ERROR, Some("keepalive_timeout"));
+                true
+            }
+            None => {
+                self.ping_sent_at = Some(now);
+                let Some(pings) = &mut self.pings else {
+                    return false;
+                };
+                // The answer itself is not awaited; asking makes room for the next PING. It fails
+                // when the last PING is still unanswered, and a peer that says other things instead
+                // is not dead.
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                let _ = pings.poll_pong(&mut cx);
+                pings.send_ping(h2::Ping::opaque()).is_ok()
+            }
+        }
+    }
+}
+
+/// What a time that runs out is about.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// The peer's SETTINGS have not come.
+    Settings,
+    /// Ours were not acknowledged.
+    SettingsAck,
+    /// A header block is not whole.
+    HeaderBlock,
+    /// The peer is silent, or has not answered our PING.
+    Keepalive,
+    /// The connection is old.
+    Age,
+    /// It has been without calls.
+    Idle,
+    /// Calls on an old connection have had their time.
+    Grace,
+    /// The PING of a drain is unanswered.
+    DrainPing,
+    /// Our last word was said a while ago.
+    Farewell,
+}
+
+/// Within a tenth of `age` either way, so that connections that were opened together do not all end
+/// together. gRFC A9.
+pub(super) fn jittered(age: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // Seeded by the system for hash maps; good enough to spread timers, and no crate more.
+    let random = RandomState::new().hash_one(0_u8);
+    let [_, _, _, _, _, _, _, percentile] = random.to_be_bytes();
+    let thousandths = 900 + u32::from(percentile) * 200 / 255;
+    (age / 1_000).saturating_mul(thousandths)
+}
