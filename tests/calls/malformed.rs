@@ -53,17 +53,15 @@ const NOT_OPEN: Fate = Goaway(PROTOCOL_ERROR);
 /// The stream of the call after each row.
 const CANARY: u32 = 1001;
 
-type Row = (&'static str, Vec<u8>, Fate);
-
 /// Plays each row on a connection of its own that begins with SETTINGS as it should.
-async fn play(rows: &[Row]) {
+async fn play(rows: &[(&str, Vec<u8>, Fate)]) {
     let mut begin = PREFACE.to_vec();
     begin.extend(frame(SETTINGS, 0, 0, &[]));
     begin.extend(frame(SETTINGS, ACK, 0, &[]));
     play_after(&begin, rows).await;
 }
 
-async fn play_after(begin: &[u8], rows: &[Row]) {
+async fn play_after(begin: &[u8], rows: &[(&str, Vec<u8>, Fate)]) {
     let probe = Probe::default();
     let seen = probe.seen.clone();
     let address = tcp_server(probe, ServerConfig::default()).await;

@@ -92,8 +92,7 @@ async fn each_limit_is_reached_by_one_more_however_frames_are_cut() {
     let strict = Http2Config { max_ping_strikes: 2, ..limits() };
     let call = |stream, fields: &[u8]| frame(HEADERS, END_HEADERS | END_STREAM, stream, fields);
     let cancelled = |stream| [call(stream, &request_block("Never")), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
-    type One<'a> = &'a dyn Fn(u32) -> Vec<u8>;
-    let cases: [(Http2Config, One<'_>, u32, &str); 12] = [
+    let cases: [(Http2Config, &dyn Fn(u32) -> Vec<u8>, u32, &str); 12] = [
         // limits   frames, of which this is one                                      so many   one more
         (limits(),  &|_| ping.clone(),                                                      6, "too_many_pings"),
         (strict,    &|_| ping.clone(),                                                      3, "too_many_pings"),

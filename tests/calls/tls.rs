@@ -146,16 +146,14 @@ fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-type Versions = &'static [&'static SupportedProtocolVersion];
-
-const TLS12: Versions = &[&version::TLS12];
-const TLS13: Versions = &[&version::TLS13];
+const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
+const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
 /// What a client brings to a handshake.
 struct Offer<'a> {
     trusted: &'a Authority,
     alpn: &'a [&'a str],
-    versions: Versions,
+    versions: &'static [&'static SupportedProtocolVersion],
     identity: Option<&'a Identity>,
     provider: CryptoProvider,
 }
@@ -488,10 +486,8 @@ async fn the_provider_of_another_crate_changes_nothing() {
                 continue;
             }
             offer.provider.cipher_suites = vec![*suite];
-            offer.versions = match suite.version().version {
-                rustls::ProtocolVersion::TLSv1_2 => TLS12,
-                _ => TLS13,
-            };
+            let tls12 = suite.version().version == rustls::ProtocolVersion::TLSv1_2;
+            offer.versions = if tls12 { TLS12 } else { TLS13 };
             let answer = offer.call(address, "Echo").await.unwrap();
             assert_eq!(answer.code(), Some("0"), "{suite:?}");
         }
