@@ -75,8 +75,7 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
             Err(status) => Ended::Returned(Err(status)),
         }
     } else {
-        let unknown = format!("there is no service {}", path.service());
-        Ended::Returned(Err(Status::unimplemented(unknown)))
+        Ended::Returned(Err(path.unknown_service().into()))
     };
     // The handler has ended, and its slot with it; what follows only waits for the client to read.
     drop((permit, slot));

@@ -107,12 +107,7 @@ impl ServerCall {
 
     /// The status for a method that the service does not have.
     pub fn unknown_method(&self) -> Status {
-        let path = &self.parts.path;
-        Status::unimplemented(format!(
-            "{} has no method {}",
-            path.service(),
-            path.method()
-        ))
+        self.parts.path.unknown_method().into()
     }
 
     fn inbound<M: prost::Message + Default>(&self) -> Inbound<M> {

@@ -101,6 +101,19 @@ pub enum WireError {
     #[error("path \"{0}\" is not /service/method")]
     InvalidPath(Box<str>),
 
+    /// No service has this name. gRPC-Codes.
+    #[error("there is no service {0}")]
+    UnknownService(Box<str>),
+
+    /// The service has no method of this name. gRPC-Codes.
+    #[error("{service} has no method {method}")]
+    UnknownMethod {
+        /// The service.
+        service: Box<str>,
+        /// What it does not have.
+        method: Box<str>,
+    },
+
     /// `host` came more than once. Which one is meant cannot be told. gRFC A41.
     #[error("host appears more than once")]
     RepeatedHost,
@@ -208,7 +221,10 @@ impl WireError {
             | Self::TooManyHeaderFields { .. }
             | Self::TooManyBytesInflight { .. } => Code::ResourceExhausted,
             Self::MissingMessage | Self::ExtraMessage => CARDINALITY_VIOLATION,
-            Self::InvalidPath(_) | Self::UnsupportedRequestEncoding(_) => Code::Unimplemented,
+            Self::InvalidPath(_)
+            | Self::UnknownService(_)
+            | Self::UnknownMethod { .. }
+            | Self::UnsupportedRequestEncoding(_) => Code::Unimplemented,
             Self::MissingTrailers => RESPONSE_WITHOUT_TRAILERS,
             Self::MissingStatus => TRAILERS_WITHOUT_STATUS,
             Self::InvalidStatus(_) | Self::RepeatedStatus | Self::UnknownStatus(_) => Code::Unknown,

@@ -63,6 +63,22 @@ impl MethodPath {
         self.as_str().get(self.slash + 1..).unwrap_or_default()
     }
 
+    /// What is wrong if nobody serves this service. The name is cut where it is long: a few bytes of
+    /// request must not call for kilobytes of answer.
+    #[must_use]
+    pub fn unknown_service(&self) -> WireError {
+        WireError::UnknownService(quote(self.service().as_bytes()))
+    }
+
+    /// What is wrong if the service does not have this method.
+    #[must_use]
+    pub fn unknown_method(&self) -> WireError {
+        WireError::UnknownMethod {
+            service: quote(self.service().as_bytes()),
+            method: quote(self.method().as_bytes()),
+        }
+    }
+
     /// The whole path, with its slashes.
     #[must_use]
     pub fn as_str(&self) -> &str {
