@@ -55,11 +55,20 @@ fn a_fragment_is_cut_off_before_it_gets_here() {
 fn p023_what_is_unknown_is_named_and_cut_where_it_is_long() {
     let path = |text: String| MethodPath::parse(text.parse().unwrap()).unwrap();
     let short = path("/pkg.Svc/Method".to_owned());
-    assert_eq!(short.unknown_service().to_string(), "there is no service pkg.Svc");
-    assert_eq!(short.unknown_method().to_string(), "pkg.Svc has no method Method");
+    assert_eq!(
+        short.unknown_service().to_string(),
+        "there is no service pkg.Svc"
+    );
+    assert_eq!(
+        short.unknown_method().to_string(),
+        "pkg.Svc has no method Method"
+    );
     let long = path(format!("/{}/{}", "s".repeat(4_000), "m".repeat(4_000)));
     let (service, method) = ("s".repeat(64), "m".repeat(64));
-    assert_eq!(long.unknown_service().to_string(), format!("there is no service {service}…"));
+    assert_eq!(
+        long.unknown_service().to_string(),
+        format!("there is no service {service}…")
+    );
     assert_eq!(
         long.unknown_method().to_string(),
         format!("{service}… has no method {method}…")
