@@ -37,6 +37,14 @@ async fn drainable(probe: Probe, config: ServerConfig) -> Draining {
     }
 }
 
+fn piped_with(probe: Probe, http2: Http2Config) -> tokio::io::DuplexStream {
+    let config = ServerConfig {
+        http2,
+        ..ServerConfig::default()
+    };
+    piped_server(probe, config)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p154_a_drain_loses_none_of_1000_calls_in_flight() {
     let probe = Probe::default();
@@ -149,13 +157,7 @@ async fn p152_a_drain_says_goaway_twice_around_a_ping() {
         max_connection_age: Some(Duration::from_secs(60)),
         ..Http2Config::default()
     };
-    let io = piped_server(
-        probe,
-        ServerConfig {
-            http2,
-            ..ServerConfig::default()
-        },
-    );
+    let io = piped_with(probe, http2);
     let mut peer = RawPeer::begin(io).await;
     let start = Instant::now();
     let mut bytes = frame(HEADERS, END_HEADERS, 1, &request_block("Slow"));
@@ -213,13 +215,7 @@ async fn p151_the_grace_of_an_old_connection_ends() {
         max_connection_age_grace: Some(Duration::from_secs(4)),
         ..Http2Config::default()
     };
-    let io = piped_server(
-        probe,
-        ServerConfig {
-            http2,
-            ..ServerConfig::default()
-        },
-    );
+    let io = piped_with(probe, http2);
     let client = Client::over(io).await;
     let call = client.start("Never", &[]).await;
     seen.wait_for("the handler runs", |seen| seen.running() == 1)
@@ -242,13 +238,7 @@ async fn p149_an_idle_connection_is_drained_but_not_a_busy_one() {
         max_connection_idle: Some(Duration::from_secs(30)),
         ..Http2Config::default()
     };
-    let io = piped_server(
-        probe,
-        ServerConfig {
-            http2,
-            ..ServerConfig::default()
-        },
-    );
+    let io = piped_with(probe, http2);
     let mut peer = RawPeer::begin(io).await;
     let mut bytes = frame(HEADERS, END_HEADERS, 1, &request_block("Slow"));
     bytes.extend(frame(DATA, END_STREAM, 1, &encoded("x")));
@@ -297,13 +287,7 @@ async fn p260_a_drain_does_not_wait_for_a_peer_that_answers_no_ping() {
         max_connection_age: Some(Duration::from_secs(60)),
         ..Http2Config::default()
     };
-    let io = piped_server(
-        probe,
-        ServerConfig {
-            http2,
-            ..ServerConfig::default()
-        },
-    );
+    let io = piped_with(probe, http2);
     let mut peer = RawPeer::begin(io).await;
     let mut bytes = frame(HEADERS, END_HEADERS, 1, &request_block("Slow"));
     bytes.extend(frame(DATA, END_STREAM, 1, &encoded("x")));
