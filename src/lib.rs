@@ -83,6 +83,8 @@ pub use transport::ByteStream;
 #[cfg(feature = "server")]
 pub use transport::config::{FirstPoll, Http2Config};
 #[cfg(any(feature = "client", feature = "server"))]
+pub use transport::faults;
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::rate::Rate;
