@@ -73,6 +73,8 @@ pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+#[cfg(feature = "client")]
+pub use client::{Destination, Scheme, Target, TargetError};
 #[cfg(feature = "server")]
 pub use server::{
     CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,
@@ -82,6 +84,8 @@ pub use server::{
 pub use transport::ByteStream;
 #[cfg(feature = "server")]
 pub use transport::config::{FirstPoll, Http2Config};
+#[cfg(feature = "client")]
+pub use transport::connect::{Address, Dialer, Dialing};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::faults;
 #[cfg(any(feature = "client", feature = "server"))]

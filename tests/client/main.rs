@@ -12,3 +12,4 @@
 )]
 
 mod faults;
+mod target;
