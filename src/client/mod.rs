@@ -3,7 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `target` | what a channel is a line to, as one text |
+//! | [`resolve`] | names to addresses |
 
+pub mod resolve;
 mod target;
 
 pub use target::{Destination, Scheme, Target, TargetError};

@@ -12,4 +12,6 @@
 )]
 
 mod faults;
+mod resolve;
+mod resolve_clock;
 mod target;
