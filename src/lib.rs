@@ -74,7 +74,7 @@ pub mod tutorial;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
 #[cfg(feature = "client")]
-pub use client::{Destination, Scheme, Target, TargetError, resolve};
+pub use client::{Destination, Scheme, Target, TargetError, proxy, resolve};
 #[cfg(feature = "server")]
 pub use server::{
     CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,

@@ -12,6 +12,7 @@
 )]
 
 mod faults;
+mod proxy;
 mod resolve;
 mod resolve_clock;
 mod target;
