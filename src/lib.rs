@@ -73,6 +73,11 @@ pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+#[cfg(feature = "client")]
+pub use client::{
+    AttemptPolicy, Backoff, Channel, ChannelConfig, HedgingPolicy, LoadBalancingConfig,
+    MethodConfig, Outbound, RetryPolicy, RetryThrottling, ServiceConfig, ServiceConfigError,
+};
 #[cfg(feature = "server")]
 pub use server::{
     CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,
@@ -80,8 +85,12 @@ pub use server::{
 };
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::ByteStream;
+#[cfg(feature = "client")]
+pub use transport::client_config::ClientHttp2Config;
 #[cfg(feature = "server")]
 pub use transport::config::{FirstPoll, Http2Config};
+#[cfg(feature = "client")]
+pub use transport::connect::{Address, Dialer, Dialing};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};
 #[cfg(any(feature = "client", feature = "server"))]
