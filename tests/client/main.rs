@@ -1,4 +1,4 @@
-//! The client: one module for each file of `src/client`, and whole calls.
+//! The client: channels, calls, retries, names, balancing.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,11 +8,21 @@
     clippy::type_complexity,
     clippy::wildcard_enum_match_arm,
     missing_docs,
-    unreachable_pub
+    unreachable_pub,
+    reason = "a test that panics has said what is wrong"
 )]
 
+#[path = "../calls/chance.rs"]
+mod chance;
 mod faults;
 mod proxy;
 mod resolve;
 mod resolve_clock;
+mod shapes;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/support.rs"]
+mod support;
 mod target;

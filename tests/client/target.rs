@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use barewire::{Address, Code, Destination, Scheme, Status, Target};
 
+use crate::chance::Chance;
+
 fn parse(text: &str) -> Target {
     let target = Target::parse(text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(target.text, text);
@@ -259,4 +261,40 @@ fn a_password_is_in_no_error() {
     let text = "target \"http://…@h:1\" has a user name, which gRPC does not send; \
                 write http://h:1 and put credentials into metadata";
     assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn whatever_is_read_can_be_dialled_and_nothing_panics() {
+    #[rustfmt::skip]
+    let pieces = [
+        "http:", "https:", "dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "passthrough:",
+        "//", "/", ":", ":1", ":443", "[", "]", "[::1]", "::1", "1.2.3.4", "h", "h.example", "%", "%41",
+        "%2", "@", ",", "?", "#", " ", "ü", "\0",
+    ];
+    let mut chance = Chance(7);
+    for _ in 0..50_000 {
+        let count = chance.below(7);
+        let text: String = (0..count).map(|_| *chance.of(&pieces)).collect();
+        let Ok(target) = Target::parse(&text) else {
+            continue;
+        };
+        assert!(
+            target.authority.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{text:?}"
+        );
+        assert!(
+            !target.authority.is_empty() && !target.server_name.is_empty(),
+            "{text:?}"
+        );
+        // Only passthrough has texts that need an authority from elsewhere: `http` takes no % in hosts.
+        if target.scheme != Scheme::Passthrough {
+            target.authority.parse::<http::uri::Authority>().unwrap();
+        }
+        match target.destination {
+            Destination::Name { host, port, .. } => {
+                assert!(!host.is_empty() && port > 0, "{text:?}")
+            }
+            Destination::Addresses(addresses) => assert!(!addresses.is_empty(), "{text:?}"),
+        }
+    }
 }
