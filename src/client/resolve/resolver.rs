@@ -6,6 +6,7 @@ use std::future::pending;
 use std::pin::Pin;
 
 use super::order::{distinct, interleave};
+use crate::client::service_config::{ServiceConfig, ServiceConfigError};
 use crate::client::target::Target;
 use crate::transport::connect::Address;
 
@@ -73,12 +74,13 @@ pub type Resolving<'a> =
     Pin<Box<dyn Future<Output = Result<Resolution, ResolveError>> + Send + 'a>>;
 
 /// What a [`Resolver`] found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resolution {
     /// Where servers are, those to be tried first in front.
     pub addresses: Vec<Address>,
-    /// How calls are to be made, as JSON, if the resolver knows. gRPC Service Config.
-    pub service_config: Option<String>,
+    /// How calls are to be made, if the resolver knows. A config that is void leaves the one in force
+    /// that came before it.
+    pub service_config: Option<Result<ServiceConfig, ServiceConfigError>>,
 }
 
 impl Resolution {
