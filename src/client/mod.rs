@@ -7,6 +7,7 @@ mod channel;
 mod config;
 mod flaw;
 mod hedge;
+mod host_port;
 mod outbound;
 mod outgoing;
 mod pick;

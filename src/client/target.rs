@@ -21,9 +21,10 @@
 //! Spec: gRPC-Naming §Name Syntax, RFC 3986 §3.
 
 use std::borrow::Cow;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::host_port::{DEFAULT_PORT, join, parse_host_port, parse_ip, parse_ipv6, without_user};
 use crate::transport::connect::Address;
 use crate::wire::Status;
 
@@ -111,9 +112,6 @@ impl From<TargetError> for Status {
         Self::invalid_argument(error.to_string())
     }
 }
-
-/// The port of an address that has none. gRPC-Naming §Name Syntax.
-pub(super) const DEFAULT_PORT: u16 = 443;
 
 impl Target {
     /// Reads a target, in one of the forms that [`Scheme`] lists.
@@ -234,13 +232,19 @@ fn parse_url(scheme: Scheme, rest: &str, default_port: u16) -> Result<Target, St
 fn parse_dns(rest: &str) -> Result<Target, String> {
     let (server, path) = split_authority(rest);
     let name = path.strip_prefix('/').unwrap_or(path);
-    if let (Some(server), "") = (server, name) {
-        return Err(format!(
-            "has a name server and no host; write dns:///{server}"
-        ));
+    if let Some(server) = server {
+        parse_host_port(server, DNS_PORT)?;
+        if name.is_empty() {
+            return Err(format!(
+                "has a name server and no host; write dns:///{server}"
+            ));
+        }
     }
     parse_name(Scheme::Dns, name, DEFAULT_PORT, server)
 }
+
+/// Where name servers listen. RFC 1035 §4.2.
+const DNS_PORT: u16 = 53;
 
 fn parse_without_scheme(text: &str) -> Result<Target, String> {
     if let Some((scheme, _)) = text.split_once("://")
@@ -277,8 +281,9 @@ fn parse_addresses(scheme: Scheme, rest: &str) -> Result<Target, String> {
     let name = scheme.name();
     let (authority, path) = split_authority(rest);
     if let Some(authority) = authority {
+        let right = without_user(&format!("{name}:{authority}{path}"));
         return Err(format!(
-            "has an authority, but {name} takes none; write {name}:{authority}{path}"
+            "has an authority, but {name} takes none; write {right}"
         ));
     }
     let list = path.strip_prefix('/').unwrap_or(path);
@@ -322,8 +327,9 @@ fn parse_address(scheme: Scheme, part: &str) -> Result<SocketAddr, String> {
 fn parse_passthrough(rest: &str) -> Result<Target, String> {
     let (authority, path) = split_authority(rest);
     if let Some(authority) = authority {
+        let right = without_user(&format!("passthrough:///{authority}{path}"));
         return Err(format!(
-            "has an authority, but passthrough takes none; write passthrough:///{authority}{path}"
+            "has an authority, but passthrough takes none; write {right}"
         ));
     }
     let text = path.strip_prefix('/').unwrap_or(path);
@@ -346,8 +352,9 @@ fn parse_unix(rest: &str) -> Result<Target, String> {
     let path = match split_authority(rest) {
         (None, path) => decode_path(path)?,
         (Some(authority), path) => {
+            let path = without_user(&format!("{authority}{path}"));
             return Err(format!(
-                "has an authority, but unix takes none; write unix:{authority}{path} or unix:///{authority}{path}"
+                "has an authority, but unix takes none; write unix:{path} or unix:///{path}"
             ));
         }
     };
@@ -373,8 +380,9 @@ fn parse_unix(rest: &str) -> Result<Target, String> {
 fn parse_unix_abstract(rest: &str) -> Result<Target, String> {
     let (authority, path) = split_authority(rest);
     if let Some(authority) = authority {
+        let right = without_user(&format!("unix-abstract:{authority}{path}"));
         return Err(format!(
-            "has an authority, but unix-abstract takes none; write unix-abstract:{authority}{path}"
+            "has an authority, but unix-abstract takes none; write {right}"
         ));
     }
     let name = decode_path(path)?;
@@ -398,108 +406,6 @@ fn split_authority(rest: &str) -> (Option<&str>, &str) {
     (Some(authority).filter(|text| !text.is_empty()), path)
 }
 
-/// Takes `host[:port]` apart. The host comes without brackets, and is a name that can be looked up or
-/// an IP address.
-pub(super) fn parse_host_port(text: &str, default_port: u16) -> Result<(&str, u16), String> {
-    // Before anything is quoted, since what stands before it may be a password.
-    if text.contains('@') {
-        return Err("has an @, and no user name belongs here; write host:port".to_owned());
-    }
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => split_bracketed(rest)?,
-        None => split_plain(text)?,
-    };
-    let port = match port {
-        Some(port) => parse_port(port)?,
-        None => default_port,
-    };
-    Ok((host, port))
-}
-
-fn split_bracketed(rest: &str) -> Result<(&str, Option<&str>), String> {
-    let Some((host, after)) = rest.split_once(']') else {
-        return Err("has a [ without its ]; write an IPv6 address as [::1]:50051".to_owned());
-    };
-    if parse_ipv6(host).is_none() {
-        return Err(format!(
-            "has {host:?} in brackets, which is no IPv6 address; write one as [::1]:50051"
-        ));
-    }
-    match after.strip_prefix(':') {
-        Some(port) => Ok((host, Some(port))),
-        None if after.is_empty() => Ok((host, None)),
-        None => Err(format!(
-            "has {after:?} behind the brackets; write [{host}]:port"
-        )),
-    }
-}
-
-fn split_plain(text: &str) -> Result<(&str, Option<&str>), String> {
-    if text.matches(':').count() > 1 {
-        let is_like_ipv6 = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-        return Err(if text.bytes().all(is_like_ipv6) {
-            "has an IPv6 address without brackets; write it as [::1]:50051".to_owned()
-        } else {
-            "has more than one port; write host:port".to_owned()
-        });
-    }
-    let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    if host.is_empty() {
-        return Err("has no host; write localhost for this machine".to_owned());
-    }
-    // Letters, digits and what else occurs in names of hosts. RFC 3986 §3.2.2 (reg-name) has more,
-    // of which nothing can be looked up.
-    let strange = |letter: &char| !letter.is_ascii_alphanumeric() && !"-._~".contains(*letter);
-    match host.chars().find(strange) {
-        None => Ok((host, port)),
-        Some(letter) if letter.is_ascii() => Err(format!(
-            "has {letter:?} in its host; a host is letters, digits, '-', '.' and '_'"
-        )),
-        Some(letter) => Err(format!(
-            "has {letter:?} in its host; write the name in its ASCII form, which begins with xn--"
-        )),
-    }
-}
-
-fn parse_port(text: &str) -> Result<u16, String> {
-    if text.is_empty() {
-        return Err("has a colon and no port; leave the colon out or write a port".to_owned());
-    }
-    // `parse` would take a sign too.
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse() {
-        Ok(port) if digits && port > 0 => Ok(port),
-        Ok(_) | Err(_) => Err(format!("has port {text:?}; a port is 1 to 65535")),
-    }
-}
-
-/// The address that a host is, if it is one: no lookup is needed then. An IPv6 address may have a
-/// zone, as a number: `fe80::1%2`.
-pub(super) fn parse_ip(host: &str, port: u16) -> Option<SocketAddr> {
-    if let Ok(address) = host.parse::<Ipv4Addr>() {
-        return Some(SocketAddr::from((address, port)));
-    }
-    let mut address = parse_ipv6(host)?;
-    address.set_port(port);
-    Some(SocketAddr::V6(address))
-}
-
-fn parse_ipv6(host: &str) -> Option<SocketAddrV6> {
-    format!("[{host}]:0").parse().ok()
-}
-
-/// A host and a port as they are written together.
-pub(super) fn join(host: &str, port: u16) -> String {
-    if host.parse::<Ipv6Addr>().is_ok() || host.contains('%') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
 /// `fe80::1%2` or `[fe80::1%2]:80` without the `%2`, which means something on this machine only.
 /// RFC 6874 §1.
 fn without_zone(text: &str) -> Cow<'_, str> {
@@ -507,17 +413,6 @@ fn without_zone(text: &str) -> Cow<'_, str> {
     match (parse_ipv6(host), host.split_once('%')) {
         (Some(_), Some((address, _))) => Cow::Owned(text.replace(host, address)),
         (_, _) => Cow::Borrowed(text),
-    }
-}
-
-/// A URL as it may be quoted: without the user name, which often has a password behind it.
-pub(super) fn without_user(url: &str) -> String {
-    let Some((before, after)) = url.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    match before.split_once("://") {
-        Some((scheme, _)) if !scheme.contains(':') => format!("{scheme}://…@{after}"),
-        Some(_) | None => format!("…@{after}"),
     }
 }
 

@@ -249,6 +249,11 @@ fn a_password_is_in_no_error() {
         "me:secret@h:1",
         "me:secret://x@h",
         "ipv4:me:secret@127.0.0.1",
+        "ipv4://me:secret@h/1.2.3.4",
+        "dns://me:secret@h",
+        "unix://me:secret@h/a",
+        "unix-abstract://me:secret@h/a",
+        "passthrough://me:secret@h/a",
     ];
     for url in urls {
         let error = Target::parse(url).unwrap_err();

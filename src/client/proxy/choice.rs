@@ -28,7 +28,8 @@
 use std::net::IpAddr;
 
 use super::tunnel::{Proxy, ProxyError};
-use crate::client::target::{DEFAULT_PORT, Destination, Target, parse_host_port, parse_ip};
+use crate::client::host_port::{DEFAULT_PORT, parse_host_port, parse_ip};
+use crate::client::target::{Destination, Target};
 use crate::transport::connect::Address;
 
 /// Whether a channel uses a proxy.

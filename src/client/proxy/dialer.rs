@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::tunnel::Proxy;
+use crate::client::host_port::{DEFAULT_PORT, join, parse_host_port};
 use crate::client::resolve::look_up;
-use crate::client::target::{DEFAULT_PORT, join, parse_host_port};
 use crate::transport::ByteStream;
 use crate::transport::connect::{Address, Dialer, Dialing};
 

@@ -23,7 +23,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::client::target::{DEFAULT_PORT, join, parse_host_port, without_user};
+use crate::client::host_port::{DEFAULT_PORT, join, parse_host_port, without_user};
 use crate::transport::ByteStream;
 use crate::wire::percent::percent_decode;
 

@@ -15,7 +15,8 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::resolver::{Resolution, ResolveError, Resolver, Resolving};
-use crate::client::target::{Destination, Target, parse_ip};
+use crate::client::host_port::parse_ip;
+use crate::client::target::{Destination, Target};
 use crate::transport::connect::Address;
 
 /// Looks names up; addresses that stand in the target are taken as they are. What a channel uses if it
