@@ -64,7 +64,7 @@ mod call;
 mod server;
 #[cfg(any(feature = "health", feature = "reflection"))]
 pub mod services;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 mod transport;
 #[cfg(feature = "cli")]
 pub mod tutorial;
@@ -82,8 +82,12 @@ pub use transport::ByteStream;
 pub use transport::config::{FirstPoll, Http2Config, Rate};
 #[cfg(feature = "server")]
 pub use transport::peer::{Peer, PeerAddress};
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use transport::tls::ClientTls;
 #[cfg(all(feature = "server", feature = "tls"))]
-pub use transport::tls::{ClientCertificates, ServerTls, TlsError, TlsPart};
+pub use transport::tls::{ClientCertificates, ServerTls};
+#[cfg(all(any(feature = "server", feature = "client"), feature = "tls"))]
+pub use transport::tls::{TlsError, TlsPart};
 pub use wire::{Code, Encoding, Metadata, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and its services.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use rustls::InconsistentKeys;
 use rustls::pki_types::pem::Error as PemError;
+use rustls::{CertificateError, InconsistentKeys};
 
 /// What is wrong with certificates or keys.
 #[derive(Debug, thiserror::Error)]
@@ -33,23 +33,34 @@ pub enum TlsError {
     /// A client authority is no certificate.
     #[error("a client authority cannot be read: {}", reason_text(.0))]
     Authority(#[source] rustls::Error),
-    /// The client authorities cannot be used.
+    /// A root is no certificate.
+    #[error("a root cannot be read: {}", reason_text(.0))]
+    Root(#[source] rustls::Error),
+    /// The authorities or roots cannot be used.
     #[error("{0}")]
-    ClientAuthority(#[from] rustls::server::VerifierBuilderError),
+    Verifier(#[from] rustls::server::VerifierBuilderError),
     /// A configuration of one's own names other protocols.
     #[error("the ALPN protocols of the configuration do not have h2 among them")]
     Alpn,
+    /// The system has no roots. The texts say what was tried.
+    #[error("{}", no_roots_text(.0))]
+    NoSystemRoots(Vec<String>),
+    /// No certificate could have this name.
+    #[error("\"{0}\" is no name of a server: write a host name or an IP address, without a port")]
+    ServerName(String),
 }
 
-/// One of the texts that [`ServerTls::from_pem`](super::ServerTls::from_pem) takes.
+/// A text in PEM that TLS is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsPart {
-    /// What the server shows.
+    /// What a server shows, or a client that is asked.
     CertificateChain,
-    /// What the server proves it with.
+    /// What they prove it with.
     PrivateKey,
-    /// Whose clients are let in.
+    /// Whose clients a server lets in.
     ClientAuthorities,
+    /// Whose servers a client trusts.
+    Roots,
 }
 
 fn missing_text(part: &TlsPart, wanted: &str, found: &[String]) -> String {
@@ -61,12 +72,12 @@ fn missing_text(part: &TlsPart, wanted: &str, found: &[String]) -> String {
     }
 }
 
-// The library prints lines as lists of numbers.
+/// Where PEM is broken. The library prints lines as lists of numbers.
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "the rest says what it is in words of its own"
 )]
-fn damage_text(error: &PemError) -> String {
+pub(crate) fn damage_text(error: &PemError) -> String {
     match error {
         PemError::MissingSectionEnd { end_marker } => {
             // The label alone, whatever the library calls it.
@@ -107,9 +118,40 @@ fn rejection_text(error: &rustls::Error) -> String {
 )]
 fn reason_text(error: &rustls::Error) -> String {
     match error {
-        rustls::Error::InvalidCertificate(why) => format!("{why:?}"),
+        rustls::Error::InvalidCertificate(why) => why_unreadable(why),
         error => error.to_string(),
     }
+}
+
+/// Why a certificate is of no use, whoever it is for.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the rest says what it is in words of its own"
+)]
+pub(super) fn why_unreadable(why: &CertificateError) -> String {
+    match why {
+        CertificateError::BadEncoding => "it is no X.509 certificate".to_owned(),
+        // webpki's name for it. There is no other way to learn of it.
+        CertificateError::Other(other) if other.0.to_string() == "UnsupportedCertVersion" => {
+            "it is of X.509 version 1, as openssl x509 -req makes them without -extfile, and version \
+             3 is needed, as openssl req -x509 makes them"
+                .to_owned()
+        }
+        CertificateError::Other(other) => other.0.to_string(),
+        why => format!("{why:?}"),
+    }
+}
+
+fn no_roots_text(problems: &[String]) -> String {
+    let problems = match problems {
+        [] => String::new(),
+        problems => format!(": {}", problems.join("; ")),
+    };
+    format!(
+        "the system has no root certificates{problems}; install them (the package is often called \
+         ca-certificates), name a file of them in the environment variable SSL_CERT_FILE, or give \
+         them yourself (ClientTls::with_roots, --ca)"
+    )
 }
 
 impl fmt::Display for TlsPart {
@@ -118,6 +160,7 @@ impl fmt::Display for TlsPart {
             Self::CertificateChain => "the certificate chain",
             Self::PrivateKey => "the private key",
             Self::ClientAuthorities => "the list of client authorities",
+            Self::Roots => "the list of roots",
         })
     }
 }

@@ -27,10 +27,13 @@ pub(super) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError
     key?.map_err(|error| TlsError::Pem { part, error })
 }
 
-pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+/// What these certificates have signed is trusted.
+pub(super) fn roots(
+    certificates: &[CertificateDer<'static>],
+) -> Result<RootCertStore, rustls::Error> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(TlsPart::ClientAuthorities, pem)? {
-        roots.add(certificate).map_err(TlsError::Authority)?;
+    for certificate in certificates {
+        roots.add(certificate.clone())?;
     }
     Ok(roots)
 }

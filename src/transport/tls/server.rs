@@ -6,15 +6,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{ByteStream, Io};
 use super::error::{TlsError, TlsPart};
-use super::handshake::{ALPN_H2, provider};
+use super::handshake::{ALPN_H2, offer_h2, provider};
 use super::pem::{certificates, private_key, roots};
+use crate::transport::{ByteStream, Io};
 
 /// A server's side of TLS. Clones share one configuration, so that [`replace`](Self::replace) on one
 /// changes it for all.
@@ -52,19 +53,18 @@ impl ServerTls {
         let builder = match clients {
             ClientCertificates::None => builder.with_no_client_auth(),
             ClientCertificates::Optional(authorities) => {
-                let roots = Arc::new(roots(authorities)?);
+                let roots = client_roots(authorities)?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 builder.with_client_cert_verifier(verifier.allow_unauthenticated().build()?)
             }
             ClientCertificates::Required(authorities) => {
-                let roots = Arc::new(roots(authorities)?);
+                let roots = client_roots(authorities)?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 builder.with_client_cert_verifier(verifier.build()?)
             }
         };
-        let mut config = builder.with_single_cert(chain, key)?;
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
-        Ok(Self::shared(config))
+        let config = builder.with_single_cert(chain, key)?;
+        Self::from_config(config)
     }
 
     /// A server with a rustls configuration of one's own. ALPN may be left empty: it is `h2` then.
@@ -73,17 +73,8 @@ impl ServerTls {
     ///
     /// [`TlsError::Alpn`] if it names protocols and `h2` is not among them.
     pub fn from_config(mut config: rustls::ServerConfig) -> Result<Self, TlsError> {
-        if config.alpn_protocols.is_empty() {
-            config.alpn_protocols = vec![ALPN_H2.to_vec()];
-        }
-        if !config
-            .alpn_protocols
-            .iter()
-            .any(|protocol| protocol == ALPN_H2)
-        {
-            return Err(TlsError::Alpn);
-        }
-        Ok(Self::shared(config))
+        offer_h2(&mut config.alpn_protocols)?;
+        Ok(Self(Arc::new(RwLock::new(Arc::new(config)))))
     }
 
     /// From here on, new connections are served with the configuration of `other`: certificates can
@@ -91,10 +82,6 @@ impl ServerTls {
     pub fn replace(&self, other: &Self) {
         let new = other.current();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
-    }
-
-    fn shared(config: rustls::ServerConfig) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(config))))
     }
 
     fn current(&self) -> Arc<rustls::ServerConfig> {
@@ -155,4 +142,10 @@ impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTls").finish_non_exhaustive()
     }
+}
+
+fn client_roots(pem: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+    let authorities = certificates(TlsPart::ClientAuthorities, pem)?;
+    let roots = roots(&authorities).map_err(TlsError::Authority)?;
+    Ok(Arc::new(roots))
 }
