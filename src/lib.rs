@@ -58,37 +58,41 @@ pub mod codegen;
 pub mod spec;
 pub mod wire;
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod call;
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(any(feature = "health", feature = "reflection"))]
 pub mod services;
-#[cfg(any(feature = "server", feature = "client"))]
+#[cfg(any(feature = "client", feature = "server"))]
 mod transport;
 #[cfg(feature = "cli")]
 pub mod tutorial;
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
 #[cfg(feature = "server")]
 pub use server::{
     CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,
     Service, Serving,
 };
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::ByteStream;
 #[cfg(feature = "server")]
-pub use transport::config::{FirstPoll, Http2Config, Rate};
-#[cfg(feature = "server")]
+pub use transport::config::{FirstPoll, Http2Config};
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};
+#[cfg(any(feature = "client", feature = "server"))]
+pub use transport::rate::Rate;
 #[cfg(all(feature = "client", feature = "tls"))]
 pub use transport::tls::ClientTls;
 #[cfg(all(feature = "server", feature = "tls"))]
 pub use transport::tls::{ClientCertificates, ServerTls};
-#[cfg(all(any(feature = "server", feature = "client"), feature = "tls"))]
+#[cfg(all(any(feature = "client", feature = "server"), feature = "tls"))]
 pub use transport::tls::{TlsError, TlsPart};
-pub use wire::{Code, Encoding, Metadata, Origin, Status};
+pub use wire::{Code, Encoding, Metadata, MethodPath, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and its services.
 ///

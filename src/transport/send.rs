@@ -13,21 +13,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
-use super::response_writer::Gone;
 use super::timer::poll_timer;
 
-/// The sending half of a stream whose Response-Headers have left.
+/// The stream is no more: the peer reset it, or its connection is lost. Nothing can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The sending half of a stream whose headers have left.
 pub(crate) struct SendHalf {
     stream: h2::SendStream<Bytes>,
     pending: Bytes,
-    stall_timeout: Duration,
+    stall_timeout: Option<Duration>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl SendHalf {
     /// A peer that takes no byte for `stall_timeout` has its stream reset.
-    pub(crate) fn new(stream: h2::SendStream<Bytes>, stall_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: h2::SendStream<Bytes>, stall_timeout: Option<Duration>) -> Self {
         Self {
             stream,
             pending: Bytes::new(),
@@ -66,7 +69,9 @@ impl SendHalf {
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
-        let timeout = self.stall_timeout;
+        let Some(timeout) = self.stall_timeout else {
+            return Poll::Pending;
+        };
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(poll_timer(timer.as_mut(), cx));
         self.stream.send_reset(h2::Reason::CANCEL);
