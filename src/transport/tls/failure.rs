@@ -94,13 +94,11 @@ const GIVE_IDENTITY: &str = "give one that it accepts (ClientTls::identity, --ce
 
 fn names_text(expected: &ServerName<'_>, presented: &[String]) -> String {
     let host = expected.to_str();
-    // As webpki prints them: DnsName("a.example"), IpAddress(127.0.0.1).
-    let names = presented.iter().map(|name| {
-        let bare = name
-            .strip_prefix("DnsName(\"")
+    // As webpki prints them: DnsName("a.example"), IpAddress(127.0.0.1), and what is no host.
+    let names = presented.iter().filter_map(|name| {
+        name.strip_prefix("DnsName(\"")
             .and_then(|name| name.strip_suffix("\")"))
-            .or_else(|| name.strip_prefix("IpAddress(")?.strip_suffix(')'));
-        bare.unwrap_or(name)
+            .or_else(|| name.strip_prefix("IpAddress(")?.strip_suffix(')'))
     });
     let names = names.collect::<Vec<_>>().join(", ");
     if names.is_empty() {
@@ -109,8 +107,8 @@ fn names_text(expected: &ServerName<'_>, presented: &[String]) -> String {
             _ => "DNS",
         };
         return format!(
-            "has no subjectAltName, and so is not for {host}; make it anew, with openssl: -addext \
-             subjectAltName={kind}:{host}"
+            "names no host in a subjectAltName, and so is not for {host}; make it anew, with \
+             openssl: -addext subjectAltName={kind}:{host}"
         );
     }
     format!(

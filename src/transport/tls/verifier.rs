@@ -144,24 +144,26 @@ fn verify_dates(certificate: &Certificate<'_>, now: UnixTime) -> Result<(), Cert
     Ok(())
 }
 
-// Never for an IP address, which a common name has no form for. RFC 9525 §6.3.
 fn verify_common_name(
     certificate: &Certificate<'_>,
     host: &ServerName<'_>,
 ) -> Result<(), CertificateError> {
-    if let (Some(name), ServerName::DnsName(host)) = (certificate.common_name, host) {
-        let host = host.as_ref();
-        // The dot of the root may end a name.
-        if name.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host)) {
-            return Ok(());
+    // A common name has no form for an IP address, and none for many hosts. RFC 9525 §6.3.
+    let common_name = certificate.common_name.filter(|name| !name.contains('*'));
+    let presented = match (common_name, host) {
+        (Some(name), ServerName::DnsName(host)) => {
+            let host = host.as_ref();
+            // The dot of the root may end a name.
+            if name.eq_ignore_ascii_case(host.strip_suffix('.').unwrap_or(host)) {
+                return Ok(());
+            }
+            // In webpki's words.
+            vec![format!("DnsName({name:?})")]
         }
-    }
+        _ => Vec::new(),
+    };
     Err(CertificateError::NotValidForNameContext {
         expected: host.to_owned(),
-        presented: certificate
-            .common_name
-            .map(str::to_owned)
-            .into_iter()
-            .collect(),
+        presented,
     })
 }
