@@ -683,6 +683,35 @@ async fn in_tls_1_3_the_first_read_says_that_the_client_is_not_accepted() {
     server.await.unwrap().unwrap_err();
 }
 
+#[tokio::test]
+#[rustfmt::skip]
+async fn a_server_that_goes_without_a_word_is_told_apart_by_when() {
+    let authority = Identity::authority("root");
+    let config = Arc::new(server(authority.sign(|_| {}).shown(), TLS13));
+    let silent = "the server closed the connection after the TLS handshake and did not say why; if it wants a client certificate, give one that it accepts (ClientTls::identity, --cert and --key)";
+    let cases = [
+        // what it says before it closes    what is wrong
+        (&b""[..],                          silent), // as grpcio, when it misses a client certificate
+        (b"hello",                          "the server closed the connection without the close_notify of TLS"),
+    ];
+    for (bytes, expected) in cases {
+        let (near, far) = duplex(64 * 1024);
+        let server = async {
+            let mut io = TlsAcceptor::from(Arc::clone(&config)).accept(far).await.unwrap();
+            io.write_all(bytes).await.unwrap();
+            io.flush().await.unwrap();
+            // Dropped, it says no close_notify.
+        };
+        let trusted = authority.trusted();
+        let (shaken, ()) = tokio::join!(trusted.handshake(near, "localhost"), server);
+        let (mut io, _) = shaken.unwrap();
+        let mut found = Vec::new();
+        let error = io.read_to_end(&mut found).await.unwrap_err();
+        assert_eq!((&found[..], error.kind()), (bytes, io::ErrorKind::UnexpectedEof));
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
 /// Waits for a ClientHello, and answers with these bytes.
 async fn answer(mut io: DuplexStream, bytes: &[u8]) {
     let mut hello = [0; 5];

@@ -2,20 +2,17 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
+use super::client_stream::ClientStream;
 use super::error::{TlsError, TlsPart};
-use super::failure::{H2_REMEDY, NO_H2, explain};
+use super::failure::{explain_handshake, no_h2};
 use super::first_bytes::FirstBytes;
 use super::handshake::{ALPN_H2, offer_h2, provider};
 use super::pem::{certificates, private_key, roots};
@@ -189,7 +186,7 @@ impl ClientTls {
             .iter()
             .map(|der| Bytes::copy_from_slice(der))
             .collect();
-        Ok((Box::new(ClientStream(stream)), certificates))
+        Ok((Box::new(ClientStream::new(stream)), certificates))
     }
 
     /// What `:authority` is instead of the target's.
@@ -233,83 +230,4 @@ fn not_a_name(host: &str) -> io::Error {
          which name to expect (ClientTls::server_name, --server-name)"
     );
     io::Error::new(io::ErrorKind::InvalidInput, why)
-}
-
-fn no_h2(agreed: Option<&[u8]>) -> io::Error {
-    let instead = match agreed {
-        Some(protocol) => format!("but on {}", protocol.escape_ascii()),
-        None => "nor on anything else".to_owned(),
-    };
-    let why = format!("{NO_H2}, {instead}; {H2_REMEDY}");
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-fn explain_handshake(error: io::Error, io: &FirstBytes) -> io::Error {
-    if let Some(instead) = io.instead_of_tls() {
-        let why = format!(
-            "the peer does not speak TLS: {instead}; connect without TLS (http://), or to its port \
-             for TLS"
-        );
-        return io::Error::new(error.kind(), why);
-    }
-    let lost = [
-        io::ErrorKind::UnexpectedEof,
-        io::ErrorKind::ConnectionReset,
-        io::ErrorKind::ConnectionAborted,
-        io::ErrorKind::BrokenPipe,
-    ];
-    if !lost.contains(&error.kind()) {
-        return explain(error);
-    }
-    let why = if io.is_empty() {
-        "the peer closed the connection when it was greeted in TLS; if it speaks none, connect \
-         without (http://)"
-    } else {
-        "the server closed the connection in the middle of the TLS handshake and did not say why"
-    };
-    io::Error::new(error.kind(), why)
-}
-
-/// A TLS stream whose errors explain themselves: a server that does not accept the client says so to
-/// the first read.
-struct ClientStream(TlsStream<FirstBytes>);
-
-impl AsyncRead for ClientStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer).map_err(explain)
-    }
-}
-
-impl AsyncWrite for ClientStream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
 }

@@ -9,6 +9,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 use super::error::why_unreadable;
+use super::first_bytes::FirstBytes;
 
 /// What rustls says, and above it what that means here.
 #[derive(Debug, thiserror::Error)]
@@ -18,9 +19,71 @@ struct TlsFailure {
     source: Error,
 }
 
-/// Turns an error of a client's TLS stream into one that explains it, of the same kind. What rustls
-/// says is its source. Other errors stay as they are.
-pub(super) fn explain(error: io::Error) -> io::Error {
+/// What a handshake failed of, and the bytes that came.
+pub(super) fn explain_handshake(error: io::Error, io: &FirstBytes) -> io::Error {
+    if let Some(instead) = io.instead_of_tls() {
+        let why = format!(
+            "the peer does not speak TLS: {instead}; connect without TLS (http://), or to its port \
+             for TLS"
+        );
+        return io::Error::new(error.kind(), why);
+    }
+    if !is_lost(&error) {
+        return explain(error);
+    }
+    let why = if io.is_empty() {
+        "the peer closed the connection when it was greeted in TLS; if it speaks none, connect \
+         without (http://)"
+    } else {
+        "the server closed the connection in the middle of the TLS handshake and did not say why"
+    };
+    io::Error::new(error.kind(), why)
+}
+
+/// What the first read after a handshake failed of. grpcio closes the connection to a client that it
+/// does not accept, and sends no alert.
+pub(super) fn explain_first_read(error: io::Error) -> io::Error {
+    if !is_lost(&error) {
+        return explain(error);
+    }
+    let why = format!(
+        "the server closed the connection after the TLS handshake and did not say why; if it wants a \
+         client certificate, {GIVE_IDENTITY}"
+    );
+    io::Error::new(error.kind(), why)
+}
+
+/// What a later read failed of.
+pub(super) fn explain_read(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let why = "the server closed the connection without the close_notify of TLS";
+        return io::Error::new(error.kind(), why);
+    }
+    explain(error)
+}
+
+/// Both agreed on TLS, but on no protocol inside it, or on one that is not HTTP/2.
+pub(super) fn no_h2(agreed: Option<&[u8]>) -> io::Error {
+    let instead = match agreed {
+        Some(protocol) => format!("but on {}", protocol.escape_ascii()),
+        None => "nor on anything else".to_owned(),
+    };
+    let why = format!("{NO_H2}, {instead}; {H2_REMEDY}");
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+fn is_lost(error: &io::Error) -> bool {
+    let lost = [
+        io::ErrorKind::UnexpectedEof,
+        io::ErrorKind::ConnectionReset,
+        io::ErrorKind::ConnectionAborted,
+        io::ErrorKind::BrokenPipe,
+    ];
+    lost.contains(&error.kind())
+}
+
+// What rustls says is the source of the new error. What is not of rustls stays as it is.
+fn explain(error: io::Error) -> io::Error {
     let kind = error.kind();
     match error.downcast::<Error>() {
         Ok(source) => {
@@ -165,6 +228,6 @@ fn alert_sentence(alert: AlertDescription) -> String {
     }
 }
 
-pub(super) const NO_H2: &str = "the server does not agree on h2 by ALPN";
-pub(super) const H2_REMEDY: &str =
+const NO_H2: &str = "the server does not agree on h2 by ALPN";
+const H2_REMEDY: &str =
     "check that a gRPC server listens there, and that what stands before it passes HTTP/2 on";

@@ -7,7 +7,8 @@
 //! | `server` | [`ServerTls`]: accepts |
 //! | `client` | [`ClientTls`]: connects |
 //! | `verifier` | who a server is |
-//! | `first_bytes`, `failure` | why a client's handshake failed |
+//! | `client_stream`, `first_bytes` | the byte streams above and below a client's TLS |
+//! | `failure` | why a client's TLS failed |
 //! | `handshake` | what both sides bring |
 //! | `pem`, `error` | certificates and keys as text, and what is wrong with them |
 //! | `x509` | what a certificate says of itself |
@@ -16,6 +17,8 @@
 
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
+mod client_stream;
 mod error;
 #[cfg(feature = "client")]
 mod failure;
