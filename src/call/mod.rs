@@ -33,4 +33,6 @@ pub use observer::{CallRecord, Observer};
 #[cfg(feature = "server")]
 pub(crate) use received::{CallEnd, RequestParts};
 pub use request::Request;
+#[cfg(feature = "client")]
+pub(crate) use request::{ParentOver, Wishes};
 pub use response::Response;

@@ -115,6 +115,49 @@ impl<T> Request<T> {
     }
 }
 
+/// All of a request to make but its message.
+#[cfg(feature = "client")]
+pub(crate) struct Wishes {
+    pub(crate) metadata: Metadata,
+    pub(crate) deadline: Option<Deadline>,
+    pub(crate) encoding: Option<Encoding>,
+    pub(crate) wait_for_ready: Option<bool>,
+    pub(crate) extensions: Extensions,
+    /// Resolves when the call is over in whose service this one is made.
+    pub(crate) parent: Option<ParentOver>,
+}
+
+/// Resolves when a call is over.
+#[cfg(feature = "client")]
+pub(crate) type ParentOver = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+#[cfg(feature = "client")]
+impl<T> Request<T> {
+    pub(crate) fn split(self) -> (T, Wishes) {
+        let parent = self.parent_over();
+        let wishes = Wishes {
+            metadata: self.metadata,
+            deadline: self.deadline,
+            encoding: self.encoding,
+            wait_for_ready: self.wait_for_ready,
+            extensions: self.extensions,
+            parent,
+        };
+        (self.message, wishes)
+    }
+
+    #[cfg(feature = "server")]
+    fn parent_over(&self) -> Option<ParentOver> {
+        let parent = self.parent.clone()?;
+        Some(Box::pin(parent.over()))
+    }
+
+    #[cfg(not(feature = "server"))]
+    fn parent_over(&self) -> Option<ParentOver> {
+        None
+    }
+}
+
 impl<T> From<T> for Request<T> {
     fn from(message: T) -> Self {
         Self::new(message)

@@ -77,7 +77,7 @@ impl ResponseWriter {
                 self.body = Some(self.send_headers(metadata, encoding)?);
             }
             if let Some(body) = &mut self.body {
-                body.begin(bytes.freeze());
+                body.begin(bytes.freeze(), false);
             }
         }
     }
@@ -118,7 +118,7 @@ impl ResponseWriter {
     pub(crate) fn break_off(&mut self, status: Status) -> Result<(), Gone> {
         if self.is_blocked() {
             if let Some(body) = &mut self.body {
-                body.reset(h2::Reason::CANCEL);
+                body.cancel();
             }
             return Ok(());
         }

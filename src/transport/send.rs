@@ -23,6 +23,8 @@ pub(crate) struct Gone;
 pub(crate) struct SendHalf {
     stream: h2::SendStream<Bytes>,
     pending: Bytes,
+    /// Nothing follows what is pending.
+    last: bool,
     stall_timeout: Option<Duration>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -34,6 +36,7 @@ impl SendHalf {
         Self {
             stream,
             pending: Bytes::new(),
+            last: false,
             stall_timeout,
             stalled: None,
         }
@@ -44,9 +47,17 @@ impl SendHalf {
         !self.pending.is_empty()
     }
 
-    /// Bytes to send next. Only when nothing else is pending.
-    pub(crate) fn begin(&mut self, bytes: Bytes) {
+    /// Bytes to send next, and whether they are the last. Only when nothing else is pending.
+    pub(crate) fn begin(&mut self, bytes: Bytes, last: bool) {
         self.pending = bytes;
+        self.last = last;
+    }
+
+    /// Hands over a whole request. What the peer has no room for yet waits in h2: it is in memory
+    /// anyway, and is all there will be.
+    #[cfg(feature = "client")]
+    pub(crate) fn send_whole(&mut self, bytes: Bytes) -> Result<(), Gone> {
+        self.stream.send_data(bytes, true).map_err(|_| Gone)
     }
 
     /// Hands over as much as there is room for. Ready when all of it is.
@@ -63,7 +74,8 @@ impl SendHalf {
             }
             self.stalled = None;
             let chunk = self.pending.split_to(room.min(self.pending.len()));
-            self.stream.send_data(chunk, false).map_err(|_| Gone)?;
+            let end_stream = self.last && self.pending.is_empty();
+            self.stream.send_data(chunk, end_stream).map_err(|_| Gone)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -97,8 +109,15 @@ impl SendHalf {
     }
 
     /// Breaks the stream off.
-    pub(crate) fn reset(&mut self, reason: h2::Reason) {
-        self.stream.send_reset(reason);
+    #[cfg(feature = "server")]
+    pub(crate) fn cancel(&mut self) {
+        self.stream.send_reset(h2::Reason::CANCEL);
+    }
+
+    /// Breaks the stream off after all that matters was said. gRPC-HTTP2 §Responses.
+    #[cfg(feature = "client")]
+    pub(crate) fn stop(&mut self) {
+        self.stream.send_reset(h2::Reason::NO_ERROR);
     }
 
     /// Ready when the peer reset the stream, or the connection is lost.

@@ -243,6 +243,15 @@ impl Code {
             .find(|code| u32::from(code.number()) == number)
     }
 
+    /// The code of a name such as `NOT_FOUND`, in any case; `None` for `OK`, which is no failure, and
+    /// for what is no name of a code.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.name().eq_ignore_ascii_case(name))
+    }
+
     /// The code's name as the documents write it, such as `NOT_FOUND`.
     #[must_use]
     pub const fn name(self) -> &'static str {

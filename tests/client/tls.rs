@@ -16,7 +16,6 @@ use rcgen::{
     IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -650,7 +649,7 @@ async fn a_server_that_does_not_accept_the_client_is_heard_however_late() {
             let met = meet(&tls, "localhost", config).await;
             assert_eq!(met.as_ref().err(), expected.as_ref(), "{:?}", versions[0].version);
             if let (Ok(met), Some(shown)) = (met, &shown) {
-                assert_eq!(met.shown, [shown.der.clone()]);
+                assert_eq!(met.shown, std::slice::from_ref(&shown.der));
             }
         }
     }

@@ -165,10 +165,8 @@ fn names_text(expected: &ServerName<'_>, presented: &[String]) -> String {
     });
     let names = names.collect::<Vec<_>>().join(", ");
     if names.is_empty() {
-        let kind = match expected {
-            ServerName::IpAddress(_) => "IP",
-            _ => "DNS",
-        };
+        let is_address = matches!(expected, ServerName::IpAddress(_));
+        let kind = if is_address { "IP" } else { "DNS" };
         return format!(
             "names no host in a subjectAltName, and so is not for {host}; make it anew, with \
              openssl: -addext subjectAltName={kind}:{host}"

@@ -129,10 +129,10 @@ impl<'a> Der<'a> {
             return None;
         }
         // The shortest form of the length is the only one. X.690 §10.1.
-        let (length, rest) = match rest {
-            &[length @ ..=0x7f, ref rest @ ..] => (usize::from(length), rest),
-            &[0x81, length @ 0x80..=0xff, ref rest @ ..] => (usize::from(length), rest),
-            &[0x82, high @ 1..=0xff, low, ref rest @ ..] => {
+        let (length, rest) = match *rest {
+            [length @ ..=0x7f, ref rest @ ..] => (usize::from(length), rest),
+            [0x81, length @ 0x80..=0xff, ref rest @ ..] => (usize::from(length), rest),
+            [0x82, high @ 1..=0xff, low, ref rest @ ..] => {
                 (usize::from(u16::from_be_bytes([high, low])), rest)
             }
             _ => return None,
