@@ -14,7 +14,7 @@
 //! | is an authority's | refused | taken | taken |
 //! | names the host in its subjectAltName | taken | taken | taken |
 //! | has none, and the host is its common name | refused | taken | taken |
-//! | has none, and a wildcard or another common name | refused | refused | taken |
+//! | has none, and a wildcard or two common names | refused | refused | taken |
 //! | is signed by someone unknown | refused | taken | taken |
 //! | is for clients only | refused | refused | taken |
 //! | is of X.509 version 1 | refused | refused | taken |
