@@ -26,3 +26,5 @@ mod shapes;
 #[path = "../calls/support.rs"]
 mod support;
 mod target;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod tls;
