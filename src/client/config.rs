@@ -1,9 +1,11 @@
 //! What a channel allows and wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::service_config::ServiceConfig;
 use crate::transport::client_config::ClientHttp2Config;
+use crate::transport::connect::Dialer;
 use crate::wire::Encoding;
 
 /// Limits, timers and wishes of a [`Channel`](super::Channel). Plain data: change fields of
@@ -37,6 +39,8 @@ pub struct ChannelConfig {
     pub retry_buffer_per_channel: usize,
     /// Policies for calls, and what else the service's owner asks of clients. Default: none.
     pub service_config: Option<ServiceConfig>,
+    /// What makes the byte streams of connections. Default: sockets of the system.
+    pub dialer: Option<Arc<dyn Dialer>>,
 }
 
 impl Default for ChannelConfig {
@@ -53,6 +57,7 @@ impl Default for ChannelConfig {
             retry_buffer_per_call: 256 * 1024,
             retry_buffer_per_channel: 16 * 1024 * 1024,
             service_config: None,
+            dialer: None,
         }
     }
 }
