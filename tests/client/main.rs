@@ -16,6 +16,9 @@
 mod chance;
 mod faults;
 mod proxy;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "support/raw_server.rs"]
+mod raw_server;
 mod resolve;
 mod resolve_clock;
 mod shapes;
