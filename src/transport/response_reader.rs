@@ -154,13 +154,8 @@ impl ResponseReader {
         connection: &ConnectionState,
         cx: &mut Context<'_>,
     ) -> Poll<Result<http::Response<h2::RecvStream>, Status>> {
-        let polled = Pin::new(&mut *response).poll(cx);
-        if let Poll::Ready(result) = polled {
-            return Poll::Ready(
-                result.map_err(|error| status_of_client_stream(&error, connection)),
-            );
-        }
-        // Interim responses wait in h2 until somebody takes them.
+        // Interim responses stand before the final one. They are taken first, because h2 drops those that
+        // it passes on the way to it.
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             *interim_responses += 1;
             let limit = connection.config.max_interim_responses;
@@ -170,7 +165,9 @@ impl ResponseReader {
                 return Poll::Ready(Err(status));
             }
         }
-        Poll::Pending
+        Pin::new(response)
+            .poll(cx)
+            .map_err(|error| status_of_client_stream(&error, connection))
     }
 
     /// Looks at the first header block. `None` if there is more to read before it can be judged.
