@@ -274,7 +274,7 @@ impl ResponseReader {
                 Err(error) => failed(error.into()),
             },
             Ok(None) => Trailers::missing(http_status),
-            Err(error) => failed(status_of_client_stream(&error, &self.connection)),
+            Err(error) => failed(failure_after_head(&error, &self.connection)),
         };
         Poll::Ready(match (cut, trailers.outcome.is_ok()) {
             (Err(error), true) => failed(error.into()),
@@ -295,7 +295,7 @@ impl Messages {
                 }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Ready(Some(Err(error))) => {
-                    self.failure = Some(status_of_client_stream(&error, connection));
+                    self.failure = Some(failure_after_head(&error, connection));
                 }
                 Poll::Pending if came > 0 => break,
                 Poll::Pending => return Poll::Pending,
@@ -319,6 +319,15 @@ impl Messages {
             let _ = self.stream.flow_control().release_capacity(length);
             self.unreleased -= length.min(self.unreleased);
         }
+    }
+}
+
+/// What ended a stream whose response had begun: its application has seen the request, whatever the
+/// server says now.
+fn failure_after_head(error: &h2::Error, connection: &ConnectionState) -> Status {
+    Status {
+        unprocessed: false,
+        ..status_of_client_stream(error, connection)
     }
 }
 
