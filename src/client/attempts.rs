@@ -134,10 +134,20 @@ impl Attempts {
             .any(|attempt| attempt.is_up_to_date(replay))
     }
 
+    /// Whether some attempt can send no more, so that its response is to be looked at.
+    pub(super) fn is_any_gone(&self) -> bool {
+        self.running.iter().any(Attempt::is_gone)
+    }
+
     /// Hands over as much as there is room for.
-    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+    pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
         for attempt in &mut self.running {
             attempt.write(replay, cx);
+        }
+        if self.last
+            && let [attempt] = self.running.as_slice()
+        {
+            replay.keep_from(attempt.sent);
         }
     }
 
