@@ -4,9 +4,27 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
+    clippy::type_complexity,
+    missing_docs,
+    unreachable_pub,
     reason = "a test that panics has said what is wrong"
 )]
 
+// What `inside` compiles once more finds the layer below where it is in the library.
+use barewire::wire;
+
+mod attempts;
+mod backoff;
+mod corpus;
+mod hedge;
+mod inside;
+mod random;
+mod retry;
+mod retry_policy;
+mod service_config;
+#[path = "../../fuzz/service_config_oracle.rs"]
+mod service_config_oracle;
 mod shapes;
 #[allow(
     dead_code,
@@ -14,3 +32,4 @@ mod shapes;
 )]
 #[path = "../calls/support.rs"]
 mod support;
+mod throttle;
