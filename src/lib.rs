@@ -95,8 +95,12 @@ pub use transport::connect::{Address, Dialer, Dialing};
 pub use transport::peer::{Peer, PeerAddress};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::rate::Rate;
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use transport::tls::ClientTls;
 #[cfg(all(feature = "server", feature = "tls"))]
-pub use transport::tls::{ClientCertificates, ServerTls, TlsError, TlsPart};
+pub use transport::tls::{ClientCertificates, ServerTls};
+#[cfg(all(any(feature = "client", feature = "server"), feature = "tls"))]
+pub use transport::tls::{TlsError, TlsPart};
 pub use wire::{Code, Encoding, Metadata, MethodPath, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and of its services what it takes to

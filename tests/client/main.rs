@@ -33,3 +33,5 @@ mod shapes;
 #[path = "../calls/support.rs"]
 mod support;
 mod throttle;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod tls;
