@@ -30,7 +30,7 @@ use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
 use crate::transport::client_connection::{NotOpened, Slot};
 use crate::transport::response_reader::{Head, ResponseReader};
-use crate::transport::send::SendHalf;
+use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 
@@ -44,6 +44,8 @@ pub(super) struct Attempt {
     sent: usize,
     /// END_STREAM was handed over.
     finished: bool,
+    /// What was handed over may not have left: the server need not have room for it.
+    ahead: bool,
     /// Nothing can be sent any more. Why, the reader knows.
     gone: bool,
     /// The balancer counts it as long as the attempt lives.
@@ -307,6 +309,7 @@ impl Attempts {
             previous,
             sent: 0,
             finished: false,
+            ahead: false,
             gone: false,
             _picked: picked,
         };
@@ -506,13 +509,17 @@ impl Attempt {
         if let Some(message) = replay.only() {
             self.sent = 1;
             self.finished = true;
-            self.gone |= self.send.send_whole(message).is_err();
+            match self.send.send_whole(message) {
+                Ok(sent) => self.ahead = sent == Sent::Perhaps,
+                Err(Gone) => self.gone = true,
+            }
         }
     }
 
     /// The response has ended. If the request has not, nobody is interested in the rest of it.
     pub(super) fn finish(&mut self) {
-        if !self.finished && !self.gone {
+        let may_wait = self.ahead || self.send.is_blocked();
+        if (!self.finished || may_wait) && !self.gone {
             self.send.stop();
         }
     }
