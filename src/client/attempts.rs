@@ -84,7 +84,7 @@ pub(super) enum Outcome {
     /// The response of this one has begun.
     Answered(Box<Attempt>, ResponseHeaders),
     /// The response of this one has begun and ended.
-    Ended(Box<Attempt>, Trailers),
+    Ended(Trailers),
     /// The last one has failed.
     Failed(Status),
 }
@@ -241,14 +241,20 @@ impl Attempts {
     }
 
     /// An attempt was answered by Trailers-Only, which does not commit the call if it failed.
-    fn ended(&mut self, attempt: Box<Attempt>, trailers: Trailers, replay: &mut Replay) -> Event {
+    fn ended(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        trailers: Trailers,
+        replay: &mut Replay,
+    ) -> Event {
+        attempt.finish();
         let Err(status) = &trailers.outcome else {
             self.commit();
-            return Event::Over(Outcome::Ended(attempt, trailers));
+            return Event::Over(Outcome::Ended(trailers));
         };
         let status = status.clone();
         match self.failed(status, Unprocessed::Maybe, attempt.previous, replay) {
-            Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
+            Some(_) => Event::Over(Outcome::Ended(trailers)),
             None => Event::Changed,
         }
     }

@@ -210,10 +210,7 @@ impl Call {
                 self.headers = headers;
                 self.phase = Phase::Answered(attempt);
             }
-            Outcome::Ended(mut attempt, trailers) => {
-                attempt.finish();
-                self.end_with(trailers);
-            }
+            Outcome::Ended(trailers) => self.end_with(trailers),
             Outcome::Failed(status) => self.end(Err(status)),
         }
         Poll::Ready(())
