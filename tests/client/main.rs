@@ -21,6 +21,7 @@ mod proxy;
 mod raw_server;
 mod resolve;
 mod resolve_clock;
+mod responses;
 // What `inside` compiles once more finds the layer below where it is in the library.
 use barewire::wire;
 
