@@ -14,6 +14,7 @@
 
 #[path = "../calls/chance.rs"]
 mod chance;
+mod connection;
 mod faults;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
