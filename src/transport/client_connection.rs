@@ -183,7 +183,7 @@ impl ClientConnection {
             if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
                 return Poll::Ready(Err(error.into()));
             }
-            if meter.counts().settings {
+            if meter.counts().settings_obeyed > 0 {
                 return Poll::Ready(Ok(()));
             }
             Poll::Pending
@@ -516,7 +516,7 @@ struct Driver {
     pings: Option<h2::PingPong>,
     meter: SharedMeter,
     state: Arc<ConnectionState>,
-    /// SETTINGS of the server that were taken to heart.
+    /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
     goaway_heard: bool,
     ping_sent_at: Option<Instant>,
@@ -593,7 +593,7 @@ impl Driver {
             let meter = self.meter.lock();
             let counts = meter.counts();
             let goaway = counts.goaway.clone().filter(|_| !self.goaway_heard);
-            (counts.settings_frames_received, goaway, counts.abuse)
+            (counts.settings_obeyed, goaway, counts.abuse)
         };
         if settings != self.settings_followed {
             self.follow_settings();
@@ -613,7 +613,7 @@ impl Driver {
         let header_limit = {
             let meter = self.meter.lock();
             let counts = meter.counts();
-            self.settings_followed = counts.settings_frames_received;
+            self.settings_followed = counts.settings_obeyed;
             counts.peer_max_header_list_size
         };
         let own = usize::try_from(self.state.config.max_concurrent_streams).unwrap_or(usize::MAX);
