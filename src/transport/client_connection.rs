@@ -173,6 +173,11 @@ impl ClientConnection {
             .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
             .handshake::<_, Bytes>(meter.clone())
             .await?;
+        // A server may wait for all of our preface before it speaks, and SETTINGS are a part of that. h2
+        // writes them when it is polled, which is too early to read.
+        meter.lock().hold_reads(true);
+        let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut h2).poll(cx))).await;
+        meter.lock().hold_reads(false);
         poll_fn(|cx| poll_first_bytes(&meter, cx)).await?;
         poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
