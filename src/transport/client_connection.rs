@@ -80,6 +80,8 @@ pub(crate) struct ConnectionState {
 pub(crate) struct Farewell {
     /// In words.
     pub(crate) why: Cow<'static, str>,
+    /// The words are those of the server's GOAWAY.
+    pub(crate) goaway: bool,
     /// The server says that we ask too often whether it is alive.
     pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
@@ -383,22 +385,23 @@ impl ConnectionState {
         if let Some(cut) = self.cut.get() {
             return cut.clone();
         }
-        let farewell = self.farewell.borrow();
-        match (&*farewell, error.get_io()) {
-            (Some(farewell), _) if !farewell.lost => farewell.why.clone().into_owned(),
-            (_, Some(error)) => error.to_string(),
-            (_, None) => error.to_string(),
+        match &*self.farewell.borrow() {
+            Some(farewell) => farewell.why.clone().into_owned(),
+            None => text_of(error),
         }
     }
 
     /// No more streams from here on; whoever waits for a slot looks elsewhere.
     fn say_farewell(&self, farewell: Farewell) {
-        self.accepting.store(false, Ordering::Release);
-        self.slots.close();
+        self.stop_accepting();
         self.farewell.send_if_modified(|said| match said {
             // That it takes no more was said; that it is gone is news.
             Some(before) if before.lost || !farewell.lost => false,
             Some(before) => {
+                // GOAWAY tells more than how the socket was closed after it.
+                if !before.goaway {
+                    before.why = farewell.why;
+                }
                 before.lost = true;
                 true
             }
@@ -407,6 +410,11 @@ impl ConnectionState {
                 true
             }
         });
+    }
+
+    fn stop_accepting(&self) {
+        self.accepting.store(false, Ordering::Release);
+        self.slots.close();
     }
 
     /// The server takes so many streams at once. Called by the driver alone.
@@ -442,6 +450,8 @@ impl ConnectionState {
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
         if error.is_go_away() || error.is_io() || error.is_reset() {
+            // h2 knows before the driver does, and nobody should ask again until that says why.
+            self.stop_accepting();
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
@@ -487,11 +497,13 @@ impl Drop for Waiting<'_> {
 impl Farewell {
     const CLOSED: Self = Self {
         why: Cow::Borrowed("the channel has closed the connection"),
+        goaway: false,
         too_many_pings: false,
         lost: false,
     };
     const WORN: Self = Self {
         why: Cow::Borrowed("the connection has used up its stream ids"),
+        goaway: false,
         too_many_pings: false,
         lost: false,
     };
@@ -506,6 +518,7 @@ impl Farewell {
         };
         Self {
             why: why.into(),
+            goaway: true,
             too_many_pings: *code == error_code::ENHANCE_YOUR_CALM && text.contains(TOO_MANY_PINGS),
             lost: false,
         }
@@ -563,6 +576,7 @@ impl Driver {
         };
         self.state.say_farewell(Farewell {
             why,
+            goaway: false,
             too_many_pings: false,
             lost: true,
         });
