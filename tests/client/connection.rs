@@ -38,7 +38,10 @@ async fn p002_p008_p014_p064_the_client_begins_with_preface_settings_and_windows
     // Prior knowledge: the preface, and no HTTP/1.1 Upgrade.
     server.read_preface().await;
     let settings = server.next(|_| true).await.unwrap();
-    assert_eq!((settings.kind, settings.flags, settings.stream), (SETTINGS, 0, 0));
+    assert_eq!(
+        (settings.kind, settings.flags, settings.stream),
+        (SETTINGS, 0, 0)
+    );
     let value_of = |name: u16| {
         let entries = settings.payload.chunks(6);
         let found: Vec<u32> = entries
@@ -52,7 +55,10 @@ async fn p002_p008_p014_p064_the_client_begins_with_preface_settings_and_windows
     assert_eq!(value_of(MAX_HEADER_LIST_SIZE), [64 * 1024]);
     let update = server.frame_of(WINDOW_UPDATE).await.unwrap();
     let more: u32 = 32 * 1024 * 1024 - 65_535;
-    assert_eq!((update.stream, &*update.payload), (0, &more.to_be_bytes()[..]));
+    assert_eq!(
+        (update.stream, &*update.payload),
+        (0, &more.to_be_bytes()[..])
+    );
     // No call is sent before the server has spoken.
     assert_eq!(server.unasked().await, []);
 }
@@ -180,7 +186,9 @@ async fn p009_a_limit_may_shrink_to_nothing_and_grow_again() {
         open.push(server.request().await.stream);
     }
     // Shrunk below what is open: those go on, and no new one begins while they end.
-    server.write(&settings_frame(&[(MAX_CONCURRENT_STREAMS, 0)])).await;
+    server
+        .write(&settings_frame(&[(MAX_CONCURRENT_STREAMS, 0)]))
+        .await;
     idle().await;
     calls.extend((4..8).map(call));
     idle().await;
@@ -196,7 +204,9 @@ async fn p009_a_limit_may_shrink_to_nothing_and_grow_again() {
     }
     // Grown by one, then by another, then to plenty, and each time by as much.
     for (limit, more) in [(1, 1), (2, 1), (100, 2)] {
-        server.write(&settings_frame(&[(MAX_CONCURRENT_STREAMS, limit)])).await;
+        server
+            .write(&settings_frame(&[(MAX_CONCURRENT_STREAMS, limit)]))
+            .await;
         idle().await;
         for _ in 0..more {
             open.push(server.request().await.stream);
@@ -224,7 +234,9 @@ async fn p009_settings_that_say_nothing_of_streams_change_nothing() {
     }
     let mut server = line.accept_with(&[(MAX_CONCURRENT_STREAMS, 1)]).await;
     let stream = server.request().await.stream;
-    server.write(&settings_frame(&[(MAX_HEADER_LIST_SIZE, 10_000)])).await;
+    server
+        .write(&settings_frame(&[(MAX_HEADER_LIST_SIZE, 10_000)]))
+        .await;
     idle().await;
     server.write(&answer(stream, "ok")).await;
     server.request().await;
@@ -314,13 +326,12 @@ async fn p009_p265_slots_of_calls_that_were_given_up_can_be_used_at_once() {
             }
         );
         drop(calls);
- println!("limit {limit}");
         // Without a turn of the connection in between.
         let many = (0..limit + 2).map(|number| unary_boxed(&channel, number.to_string()));
-        let (results, ()) = tokio::join!(async { let r = join_all(many.collect()).await; println!("{r:?}"); r }, async {
+        let (results, ()) = tokio::join!(join_all(many.collect()), async {
             for _ in 0..limit + 2 {
                 let call = server.request().await;
- println!("{}", call.stream);               server.write(&answer(call.stream, "ok")).await;
+                server.write(&answer(call.stream, "ok")).await;
             }
         });
         for result in results {
@@ -329,9 +340,8 @@ async fn p009_p265_slots_of_calls_that_were_given_up_can_be_used_at_once() {
     }
 }
 
-type Boxed<'a> = std::pin::Pin<
-    Box<dyn Future<Output = Result<barewire::Response<String>, Status>> + 'a>,
->;
+type Boxed<'a> =
+    std::pin::Pin<Box<dyn Future<Output = Result<barewire::Response<String>, Status>> + 'a>>;
 
 fn unary_boxed(channel: &barewire::Channel, text: String) -> Boxed<'_> {
     Box::pin(unary(channel, text))
