@@ -661,7 +661,9 @@ impl Driver {
         };
         let last_read_at = self.meter.lock().counts().last_read_at;
         let timeout = self.state.config.keepalive_timeout;
-        if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at <= *sent_at) {
+        // The answer may come in the moment of the PING, on a clock that is coarse or stands still. What
+        // came before the PING is older than that.
+        if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at < *sent_at) {
             return match self.poll_until(after(sent_at, timeout), cx) {
                 Poll::Ready(()) => Err(format!(
                     "keepalive: the server did not answer a PING within {timeout:?}"
