@@ -17,6 +17,7 @@ mod chance;
 mod connection;
 mod faults;
 mod goaway;
+mod keepalive;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
