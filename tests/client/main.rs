@@ -22,6 +22,7 @@ mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
 mod raw_server;
+mod resets;
 mod resolve;
 mod resolve_clock;
 mod responses;
@@ -40,6 +41,7 @@ mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;
 mod shapes;
+mod statuses;
 #[allow(
     dead_code,
     reason = "shared with the server's tests, which use other parts"
