@@ -18,6 +18,7 @@ mod connection;
 mod faults;
 mod goaway;
 mod keepalive;
+mod limits;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]

@@ -261,6 +261,11 @@ impl RawServer {
         self.io.write_all(bytes).await.unwrap();
     }
 
+    /// Writes to a client that may have closed the connection.
+    pub async fn try_write(&mut self, bytes: &[u8]) {
+        let _ = self.io.write_all(bytes).await;
+    }
+
     /// Ends the server's direction; the client's stays open.
     pub async fn close_writing(&mut self) {
         self.io.shutdown().await.unwrap();
@@ -283,8 +288,15 @@ impl RawServer {
     /// The next request. Its messages follow.
     pub async fn request(&mut self) -> RawRequest {
         let head = self.next(|frame| frame.kind == HEADERS).await.unwrap();
-        let index = self.heads.iter().position(|it| it.stream == head.stream);
-        self.heads.remove(index.unwrap()).unwrap()
+        loop {
+            let mut heads = self.heads.iter();
+            if let Some(index) = heads.position(|it| it.stream == head.stream) {
+                return self.heads.remove(index).unwrap();
+            }
+            // The rest of a long block.
+            let frame = within(self.read_frame()).await.unwrap();
+            assert_eq!(frame.kind, CONTINUATION);
+        }
     }
 
     /// The next frame on a stream that is not about windows.
