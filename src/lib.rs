@@ -72,7 +72,7 @@ mod transport;
 pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+pub use call::{CallRecord, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side};
 #[cfg(feature = "client")]
 pub use client::{
     AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
