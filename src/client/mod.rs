@@ -8,6 +8,7 @@ mod config;
 mod flaw;
 mod hedge;
 mod host_port;
+mod intercept;
 mod outbound;
 mod outgoing;
 mod pick;
