@@ -75,7 +75,7 @@ pub mod tutorial;
 pub use call::{CallRecord, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side};
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
+    AttemptPolicy, Backoff, Channel, ChannelConfig, Credentials, Destination, HedgingPolicy,
     LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
     ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
 };

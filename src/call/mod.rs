@@ -41,3 +41,5 @@ pub(crate) use request::{ParentOver, Wishes};
 pub use response::Response;
 #[cfg(feature = "server")]
 pub(crate) use unwinding::unwinding;
+#[cfg(feature = "client")]
+pub(crate) use unwinding::unwinding_future;
