@@ -72,7 +72,9 @@ mod transport;
 pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use call::{CallRecord, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side};
+pub use call::{
+    CallRecord, CallSpans, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side,
+};
 #[cfg(feature = "client")]
 pub use client::{
     AttemptPolicy, Backoff, Channel, ChannelConfig, Credentials, Destination, HedgingPolicy,

@@ -9,6 +9,7 @@
 //! A call begins with a [`Request`] and, on a single response, ends with a [`Response`]. How it
 //! ended badly is a [`Status`](crate::Status). At both of its ends stand its [`Interceptor`]s.
 
+mod call_spans;
 mod deadline;
 mod inbound;
 #[cfg(feature = "server")]
@@ -24,6 +25,7 @@ mod requests;
 mod response;
 mod unwinding;
 
+pub use call_spans::CallSpans;
 pub use deadline::Deadline;
 pub(crate) use deadline::LazyTimer;
 pub use inbound::Inbound;
