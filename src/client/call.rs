@@ -22,7 +22,9 @@ use super::attempts::{Attempt, Attempts, Outcome, Standing};
 use super::outgoing::{Outgoing, deadline_passed, parent_is_over};
 use super::replay::Replay;
 use crate::call::{Interception, LazyTimer, ParentOver, Responses, Traffic};
-use crate::wire::{Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers};
+use crate::wire::{
+    Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers, WireError,
+};
 
 /// A call under way.
 pub(super) struct Call {
@@ -34,6 +36,8 @@ pub(super) struct Call {
     parent: Option<ParentOver>,
     headers: ResponseHeaders,
     trailers: Option<Metadata>,
+    /// A response without a message is a failure.
+    message_is_due: bool,
     /// Those who are told of the end, until they have been.
     interception: Option<Box<Interception>>,
 }
@@ -62,6 +66,7 @@ impl Call {
             parent,
             headers: ResponseHeaders::default(),
             trailers: None,
+            message_is_due: false,
             interception,
         };
         let span = call.span();
@@ -207,7 +212,8 @@ impl Call {
                 Ok(None) => {
                     let trailers = ready!(attempt.reader.poll_trailers(cx));
                     attempt.finish();
-                    self.end_with(trailers);
+                    let (messages, _) = attempt.reader.received();
+                    self.end_with(trailers, messages);
                 }
                 Err(status) => self.end(Err(status)),
             }
@@ -232,7 +238,7 @@ impl Call {
             }
             Outcome::Ended(mut attempt, trailers) => {
                 attempt.finish();
-                self.end_with(trailers);
+                self.end_with(trailers, 0);
             }
             Outcome::Failed(status) => self.end(Err(status)),
         }
@@ -299,10 +305,14 @@ impl Call {
         }
     }
 
-    fn end_with(&mut self, trailers: Trailers) {
+    /// The response has ended, after so many messages.
+    fn end_with(&mut self, trailers: Trailers, messages: u64) {
         let Trailers { outcome, metadata } = trailers;
         self.trailers = Some(metadata);
-        self.end(outcome);
+        self.end(match outcome {
+            Ok(()) if self.message_is_due && messages == 0 => Err(WireError::MissingMessage.into()),
+            outcome => outcome,
+        });
     }
 
     /// The first end is the end. Streams that are still open are reset.
@@ -362,6 +372,10 @@ impl Responses for Call {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
         self.within_limits(cx, Self::poll_next)
+    }
+
+    fn expect_one(&mut self) {
+        self.message_is_due = true;
     }
 
     fn encoding(&self) -> Encoding {
