@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "inspect",   layers: &["spec"],                              crates: &["bytes", "flate2", "tokio::io", "serde_json", "prost_reflect"] },
     Layer { name: "transport", layers: &["spec", "wire"],                      crates: &["h2", "tokio", "tokio_rustls", "rustls", "rustls_native_certs", "http", "bytes", "thiserror", "tracing", "socket2"] },
     Layer { name: "call",      layers: &["wire", "transport"],                 crates: &["prost", "tokio::time", "bytes", "http", "tracing"] },
-    Layer { name: "client",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "base64", "thiserror"] },
+    Layer { name: "client",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "base64", "bytes", "http", "serde_json", "thiserror"] },
     Layer { name: "server",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "http", "bytes", "socket2"] },
     Layer { name: "services",  layers: &[ROOT, "call", "server"],              crates: &["prost", "tokio", "prost_types", "tracing"] },
     Layer { name: "tutorial",  layers: &[ROOT, "client", "server"],            crates: &["prost", "tokio", "serde", "serde_json"] },
