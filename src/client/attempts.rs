@@ -29,6 +29,7 @@ use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
 use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
 use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
@@ -63,6 +64,8 @@ pub(super) struct Attempts {
     last_failure: Option<Status>,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
+    /// How many streams there were.
+    opened: u32,
 }
 
 enum Policy {
@@ -84,9 +87,19 @@ pub(super) enum Outcome {
     /// The response of this one has begun.
     Answered(Box<Attempt>, ResponseHeaders),
     /// The response of this one has begun and ended.
-    Ended(Trailers),
+    Ended(Box<Attempt>, Trailers),
     /// The last one has failed.
     Failed(Status),
+}
+
+impl Outcome {
+    /// Who has answered.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::Answered(attempt, _) | Self::Ended(attempt, _) => Some(attempt.reader.peer()),
+            Self::Failed(_) => None,
+        }
+    }
 }
 
 impl Attempts {
@@ -103,6 +116,7 @@ impl Attempts {
             timer: None,
             last_failure: None,
             last: false,
+            opened: 0,
         }
     }
 
@@ -114,6 +128,11 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How many streams there were so far.
+    pub(super) fn opened(&self) -> u32 {
+        self.opened
     }
 
     /// How far the attempts have got.
@@ -250,11 +269,11 @@ impl Attempts {
         attempt.finish();
         let Err(status) = &trailers.outcome else {
             self.commit();
-            return Event::Over(Outcome::Ended(trailers));
+            return Event::Over(Outcome::Ended(attempt, trailers));
         };
         let status = status.clone();
         match self.failed(status, Unprocessed::Maybe, attempt.previous, replay) {
-            Some(_) => Event::Over(Outcome::Ended(trailers)),
+            Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
             None => Event::Changed,
         }
     }
@@ -321,6 +340,7 @@ impl Attempts {
         };
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
+        self.opened = self.opened.saturating_add(1);
         None
     }
 

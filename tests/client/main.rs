@@ -17,12 +17,19 @@ mod chance;
 mod connection;
 mod faults;
 mod goaway;
+mod interceptors;
 mod keepalive;
 mod limits;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
 mod raw_server;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/recorder.rs"]
+mod recorder;
 mod resets;
 mod resolve;
 mod resolve_clock;
