@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use barewire::{ChannelConfig, ClientHttp2Config, Code, MethodConfig, Request, ServiceConfig};
-use bytes::Bytes;
 
 use crate::raw_server::*;
-use crate::support::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, block, frame};
+use crate::support::{CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, block, frame};
 
 /// Where a large block stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,9 +53,9 @@ async fn with_neighbour(
     };
     let (heard, ()) = tokio::join!(client, async {
         let stream = server.request().await.stream;
-        server.write(&response(stream)).await;
+        server.try_write(&response(stream)).await;
         idle().await;
-        server.write(&answer(other, "well")).await;
+        server.try_write(&answer(other, "well")).await;
         server.close_writing().await;
     });
     (heard, neighbour.await.unwrap())
@@ -89,7 +88,9 @@ async fn p066_p067_header_blocks_up_to_the_limit_pass_and_larger_ones_end_the_ca
 /// success. It gives up on the connection when a block is far too large.
 #[tokio::test(start_paused = true)]
 async fn p067_p272_trailers_of_any_size_are_never_cut_without_a_word() {
-    for kib in [17, 30, 40, 48, 50, 60, 63, 64, 65, 66, 70, 80, 100, 128, 200, 250, 257, 300] {
+    for kib in [
+        17, 30, 40, 48, 50, 60, 63, 64, 65, 66, 70, 80, 100, 128, 200, 250, 257, 300,
+    ] {
         for place in PLACES {
             // In one value, with the status before it or after it; in many fields; in repeated ones.
             let value = "v".repeat(kib * 1024);
@@ -100,7 +101,9 @@ async fn p067_p272_trailers_of_any_size_are_never_cut_without_a_word() {
                 let (heard, neighbour) =
                     with_neighbour(|stream| place.response(stream, &fields)).await;
                 let count = fields.len();
-                let status = heard.end.expect_err(&format!("{place:?}, {kib} KiB in {count}"));
+                let status = heard
+                    .end
+                    .expect_err(&format!("{place:?}, {kib} KiB in {count}"));
                 assert_eq!(
                     status.code,
                     Code::ResourceExhausted,
@@ -127,7 +130,12 @@ async fn p067_a_status_behind_a_large_field_is_not_lost_to_another_code() {
         for status in ["0", "5"] {
             let fields = [("x", &*value), ("grpc-status", status)];
             let (heard, neighbour) = with_neighbour(|stream| {
-                [headers(stream), message(stream, "a"), trailers(stream, &fields)].concat()
+                [
+                    headers(stream),
+                    message(stream, "a"),
+                    trailers(stream, &fields),
+                ]
+                .concat()
             })
             .await;
             assert_eq!(heard.messages, ["a"]);
@@ -142,9 +150,13 @@ async fn too_many_fields_end_the_call() {
     for (count, fits) in [(200, true), (257, false), (1000, false)] {
         let fields: Vec<(&str, &str)> = vec![("x", ""); count];
         for place in PLACES {
-            let (heard, neighbour) =
-                with_neighbour(|stream| place.response(stream, &fields)).await;
-            assert_eq!(heard.end.is_ok(), fits, "{place:?} {count}: {:?}", heard.end);
+            let (heard, neighbour) = with_neighbour(|stream| place.response(stream, &fields)).await;
+            assert_eq!(
+                heard.end.is_ok(),
+                fits,
+                "{place:?} {count}: {:?}",
+                heard.end
+            );
             if let Err(status) = heard.end {
                 assert_eq!(status.code, Code::ResourceExhausted, "{status}");
             }
@@ -157,7 +169,7 @@ async fn too_many_fields_end_the_call() {
 async fn p066_a_block_of_63_kib_passes_where_limits_allow() {
     let http2 = ClientHttp2Config {
         max_metadata_size: 100 * 1024,
-        max_header_list_size: 200 * 1024,
+        max_header_list_size: 400 * 1024,
         ..ClientHttp2Config::default()
     };
     for place in PLACES {
@@ -167,7 +179,9 @@ async fn p066_a_block_of_63_kib_passes_where_limits_allow() {
         };
         let value = "X".repeat(63 * 1024);
         let heard = heard_from_with(config, async |server, stream| {
-            server.write(&place.response(stream, &[("x-large", &value)])).await;
+            server
+                .write(&place.response(stream, &[("x-large", &value)]))
+                .await;
         })
         .await;
         heard.end.unwrap();
@@ -176,7 +190,11 @@ async fn p066_a_block_of_63_kib_passes_where_limits_allow() {
 
 #[tokio::test(start_paused = true)]
 async fn p066_a_block_may_be_cut_into_continuations_anywhere() {
-    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("x", "123")];
+    let fields = [
+        (":status", "200"),
+        ("content-type", "application/grpc"),
+        ("x", "123"),
+    ];
     let whole = block(&fields);
     for cut in 0..=whole.len() {
         for middle in [cut, whole.len()] {
@@ -204,7 +222,9 @@ async fn a_flood_of_continuations_ends_the_connection() {
     let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
         let mut server = line.accept().await;
         let stream = server.request().await.stream;
-        server.write(&frame(HEADERS, 0, stream, &block(&GRPC))).await;
+        server
+            .write(&frame(HEADERS, 0, stream, &block(&GRPC)))
+            .await;
         for _ in 0..1000 {
             server.try_write(&frame(CONTINUATION, 0, stream, &[])).await;
         }
@@ -248,7 +268,9 @@ async fn p065_p168_metadata_larger_than_the_server_takes_fails_here_and_sends_no
         }
     }
     // The server may change its mind.
-    server.write(&settings_frame(&[(MAX_HEADER_LIST_SIZE, 100_000)])).await;
+    server
+        .write(&settings_frame(&[(MAX_HEADER_LIST_SIZE, 100_000)]))
+        .await;
     idle().await;
     let mut request = Request::new("ask".to_owned());
     request.metadata.insert("x", &"v".repeat(20_000)).unwrap();
@@ -288,7 +310,9 @@ async fn p072_p074_messages_up_to_the_limit_pass_and_larger_ones_end_the_call() 
                 server.write(&trailers_ok(stream)).await;
             } else {
                 // The prefix is enough to know.
-                server.write(&data(stream, &framed(false, &body)[..5])).await;
+                server
+                    .write(&data(stream, &framed(false, &body)[..5]))
+                    .await;
                 assert_eq!(server.reset_of(stream).await, CANCEL);
             }
             server
@@ -396,13 +420,17 @@ async fn p078_promised_bytes_take_no_memory() {
     let before = resident_bytes();
     for _ in 0..1000 {
         let channel = line.channel.clone();
-        calls.push(tokio::spawn(async move { unary(&channel, String::new()).await }));
+        calls.push(tokio::spawn(
+            async move { unary(&channel, String::new()).await },
+        ));
     }
     let mut server = line.accept().await;
     for _ in 0..1000 {
         let stream = server.request().await.stream;
         let prefix = [0, 0, 0x40, 0, 0, b'x'];
-        server.write(&[headers(stream), data(stream, &prefix)].concat()).await;
+        server
+            .write(&[headers(stream), data(stream, &prefix)].concat())
+            .await;
     }
     idle().await;
     let grown = resident_bytes().saturating_sub(before);
@@ -473,17 +501,20 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[cfg(feature = "gzip")]
 #[tokio::test(start_paused = true)]
 async fn p073_a_bomb_stops_at_the_limit() {
-    // A gibibyte of zeros, in about a mebibyte; also as the start of a protobuf string.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    // A gibibyte of zeros in a mebibyte: a block of a mebibyte of them, a thousand times over.
     let zeros = vec![0; 1024 * 1024];
-    for _ in 0..1024 {
-        std::io::Write::write_all(&mut encoder, &zeros).unwrap();
-    }
-    let bomb = encoder.finish().unwrap();
-    assert!(bomb.len() < 2 * 1024 * 1024);
+    let mut block = Vec::with_capacity(64 * 1024);
+    flate2::Compress::new(flate2::Compression::best(), false)
+        .compress_vec(&zeros, &mut block, flate2::FlushCompress::Sync)
+        .unwrap();
+    let mut bomb = gzip(b"")[..10].to_vec();
+    bomb.extend(block.repeat(1024));
+    assert!(bomb.len() < 2 * 1024 * 1024, "{}", bomb.len());
     let before = resident_bytes();
     let heard = heard_from(async |server, stream| {
-        server.write(&headers_with(stream, &[("grpc-encoding", "gzip")])).await;
+        server
+            .write(&headers_with(stream, &[("grpc-encoding", "gzip")]))
+            .await;
         for piece in framed(true, &bomb).chunks(256 * 1024) {
             server.write(&data(stream, piece)).await;
             idle().await;
@@ -525,7 +556,9 @@ async fn p252_five_thousand_small_frames_in_a_burst_harm_nobody() {
     for piece in [1, 5, 15] {
         let heard = heard_from(async |server, stream| {
             let mut bytes = headers(stream);
-            let all: Vec<u8> = (0..5000).flat_map(|n| encoded(&format!("{n:08}"))).collect();
+            let all: Vec<u8> = (0..5000)
+                .flat_map(|n| encoded(&format!("{n:08}")))
+                .collect();
             for piece in all.chunks(piece).take(5000 * 15 / piece) {
                 bytes.extend(frame(DATA, 0, stream, piece));
             }
@@ -555,7 +588,9 @@ async fn p252_small_frames_that_nobody_reads_harm_nobody() {
         }
     );
     let one = message(1, "x");
-    server.write(&[headers(1), one.repeat(50_000), trailers_ok(1)].concat()).await;
+    server
+        .write(&[headers(1), one.repeat(50_000), trailers_ok(1)].concat())
+        .await;
     idle().await;
     let (other, ()) = tokio::join!(unary(&channel, "other".to_owned()), async {
         let stream = server.request().await.stream;
@@ -693,10 +728,16 @@ async fn a_server_that_ignores_the_window_ends_its_call() {
     );
     // 2 MiB into a window of one, and nobody reads.
     let chunk = "u".repeat(FRAME_LIMIT - 8);
-    server.write(&[headers(1), message(1, &chunk).repeat(128)].concat()).await;
+    server
+        .write(&[headers(1), message(1, &chunk).repeat(128)].concat())
+        .await;
     idle().await;
     let heard = read_all(&mut inbound).await;
-    assert!((63..=65).contains(&heard.messages.len()), "{}", heard.messages.len());
+    assert!(
+        (63..=65).contains(&heard.messages.len()),
+        "{}",
+        heard.messages.len()
+    );
     assert_eq!(heard.end.unwrap_err().code, Code::Internal);
     let (other, ()) = tokio::join!(unary(&channel, "other".to_owned()), async {
         let stream = server.request().await.stream;
@@ -728,7 +769,10 @@ async fn p266_a_sender_waits_for_the_server_and_keeps_little() {
     assert_eq!(taken, FIRST_WINDOW);
     server.write(&reset(1, CANCEL)).await;
     let sent = sending.await.unwrap();
-    assert!((64..=66).contains(&sent), "{sent} messages were taken from the application");
+    assert!(
+        (64..=66).contains(&sent),
+        "{sent} messages were taken from the application"
+    );
     drop(inbound);
 }
 
@@ -747,7 +791,7 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
     let before = resident_bytes();
     let text = "x".repeat(64 * 1024);
     let mut received = 0;
-    for _ in 0..4000 {
+    for _ in 0..2000 {
         within(outbound.send(text.clone())).await.unwrap();
         while received < 60 * 1024 {
             received += server.frame_on(1).await.unwrap().payload.len();
@@ -755,16 +799,10 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
         received = 0;
     }
     let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 150 * 1024 * 1024, "{grown} of 256 MiB were kept");
+    assert!(grown < 100 * 1024 * 1024, "{grown} of 128 MiB were kept");
     // What is no longer kept cannot be sent again.
     server.write(&reset(1, REFUSED_STREAM)).await;
     let status = within(inbound.next()).await.unwrap_err();
     assert_eq!(status.code, Code::Unavailable);
     assert!(!line.has_dialled());
-}
-
-#[test]
-fn the_tests_of_compression_are_there() {
-    assert!(cfg!(feature = "gzip") || Bytes::new().is_empty());
-    assert_eq!(END_STREAM, 1);
 }

@@ -8,7 +8,9 @@ use crate::support::{DATA, END_STREAM, frame};
 /// How a call ends with these trailers, after headers and as Trailers-Only.
 async fn endings(fields: &[(&str, &str)]) -> [Result<(), Status>; 2] {
     let after = heard_from(async |server, stream| {
-        server.write(&[headers(stream), trailers(stream, fields)].concat()).await;
+        server
+            .write(&[headers(stream), trailers(stream, fields)].concat())
+            .await;
     })
     .await;
     let only = heard_from(async |server, stream| {
@@ -94,7 +96,9 @@ async fn p108_grpc_status_outweighs_the_http_status() {
         // And in trailers.
         let heard = heard_from(async |server, stream| {
             let head = any_block(stream, 0, &fields[..2]);
-            server.write(&[head, trailers(stream, &fields[2..])].concat()).await;
+            server
+                .write(&[head, trailers(stream, &fields[2..])].concat())
+                .await;
         })
         .await;
         assert_eq!(heard.end.err().map(|status| status.code), code, "{http}");
@@ -193,7 +197,10 @@ async fn p113_an_answer_that_is_not_grpc_is_quoted() {
     let page = "<html>502 Bad Gateway ".to_owned() + &"x".repeat(100_000);
     for ends in [true, false] {
         let status = unary_to(async |server, stream| {
-            let fields = [(":status", "502"), ("content-type", "text/html; charset=utf-8")];
+            let fields = [
+                (":status", "502"),
+                ("content-type", "text/html; charset=utf-8"),
+            ];
             server.write(&any_block(stream, 0, &fields)).await;
             server.write(&data(stream, page.as_bytes())).await;
             if ends {
@@ -214,7 +221,11 @@ async fn p113_an_answer_that_is_not_grpc_is_quoted() {
 
 #[tokio::test(start_paused = true)]
 async fn p113_the_start_of_a_foreign_answer_is_told_though_the_rest_fails() {
-    for end in [reset(1, INTERNAL_ERROR), goaway(0, 2, b""), frame(DATA, 0, 0, b"x")] {
+    for end in [
+        reset(1, INTERNAL_ERROR),
+        goaway(0, 2, b""),
+        frame(DATA, 0, 0, b"x"),
+    ] {
         let status = unary_to(async |server, stream| {
             let fields = [(":status", "503"), ("content-type", "text/plain")];
             let body = data(stream, b"overloaded");
@@ -271,11 +282,17 @@ async fn p060_undecodable_metadata_is_internal_unless_the_call_failed_anyway() {
             server.write(&[head, rest].concat()).await;
         })
         .await;
-        assert_eq!(initial.end.expect_err(value).code, Code::Internal, "{value}");
+        assert_eq!(
+            initial.end.expect_err(value).code,
+            Code::Internal,
+            "{value}"
+        );
 
         let trailing = heard_from(async |server, stream| {
             let end = trailers(stream, &[("grpc-status", "0"), ("x-bin", value)]);
-            server.write(&[answer_without_end(stream), end].concat()).await;
+            server
+                .write(&[answer_without_end(stream), end].concat())
+                .await;
         })
         .await;
         assert_eq!(trailing.messages, ["a"]);
