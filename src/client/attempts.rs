@@ -62,6 +62,8 @@ pub(super) struct Attempts {
     timer: Option<Pin<Box<Sleep>>>,
     /// How the last attempt failed, while there may be others.
     last_failure: Option<Status>,
+    /// An attempt has failed that the server's application may have seen.
+    seen: bool,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
     /// How many streams there were.
@@ -115,6 +117,7 @@ impl Attempts {
             policy,
             timer: None,
             last_failure: None,
+            seen: false,
             last: false,
             opened: 0,
         }
@@ -123,6 +126,11 @@ impl Attempts {
     /// Makes the first attempt.
     pub(super) fn begin(&mut self, replay: &mut Replay) -> Option<Status> {
         self.attempt(replay)
+    }
+
+    /// Whether the server's application may have seen an attempt that has failed since.
+    pub(super) fn may_have_been_seen(&self) -> bool {
+        self.seen
     }
 
     /// Whether a stream is open.
@@ -353,6 +361,7 @@ impl Attempts {
         previous: u32,
         replay: &mut Replay,
     ) -> Option<Status> {
+        self.seen |= !status.unprocessed;
         let end = AttemptEnd {
             status: &status,
             unprocessed,

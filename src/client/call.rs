@@ -239,7 +239,14 @@ impl Call {
                 self.phase = Phase::Answered(attempt);
             }
             Outcome::Ended(_, trailers) => self.end_with(trailers, 0),
-            Outcome::Failed(status) => self.end(Err(status)),
+            Outcome::Failed(status) => {
+                // It is said of the last attempt, but holds for the call only if it holds for all.
+                let unprocessed = status.unprocessed && !attempts.may_have_been_seen();
+                self.end(Err(Status {
+                    unprocessed,
+                    ..status
+                }));
+            }
         }
         Poll::Ready(())
     }
@@ -288,7 +295,13 @@ impl Call {
 
     fn deadline_passed(&self) -> Status {
         match &self.phase {
-            Phase::Trying(attempts) if !attempts.is_running() => {
+            Phase::Trying(attempts) if attempts.is_running() => {
+                deadline_passed("before the server answered")
+            }
+            Phase::Trying(attempts) if attempts.may_have_been_seen() => {
+                deadline_passed("before it could be tried again")
+            }
+            Phase::Trying(_) => {
                 let channel = &self.outgoing.channel;
                 match channel.pool.last_error() {
                     Some(error) => deadline_passed(format_args!(
@@ -299,7 +312,6 @@ impl Call {
                 }
                 .unprocessed()
             }
-            Phase::Trying(_) => deadline_passed("before the server answered"),
             Phase::Answered(_) | Phase::Ended(_) => deadline_passed("while the server answered"),
         }
     }

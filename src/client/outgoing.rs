@@ -55,7 +55,8 @@ impl Outgoing {
     ) -> Result<ClientStream, NotOpened> {
         let timeout = match self.deadline.map(Deadline::remaining) {
             Some(left) if left.is_zero() => {
-                return Err(NotOpened::Refused(deadline_passed("before it was sent")));
+                let late = deadline_passed("before it was sent");
+                return Err(NotOpened::Refused(late.unprocessed()));
             }
             timeout => timeout,
         };
