@@ -12,11 +12,13 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+mod cardinality;
 #[path = "../calls/chance.rs"]
 mod chance;
 mod connection;
 mod faults;
 mod goaway;
+mod headers;
 mod interceptors;
 mod keepalive;
 mod limits;
@@ -61,3 +63,4 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+mod transparent_retry;
