@@ -12,10 +12,12 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+mod cancellation;
 mod cardinality;
 #[path = "../calls/chance.rs"]
 mod chance;
 mod connection;
+mod deadlines;
 mod faults;
 mod goaway;
 mod headers;
