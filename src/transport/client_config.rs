@@ -156,6 +156,8 @@ impl ClientHttp2Config {
             idle_frames: self.idle_frames,
             faulty_streams: None,
             header_blocks: Some(BlockMeasure::new(self.max_metadata_size, large)),
+            // Those before the response, its first one and its trailers.
+            header_blocks_each: Some(u64::from(self.max_interim_responses).saturating_add(2)),
         }
     }
 }
