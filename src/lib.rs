@@ -75,9 +75,10 @@ pub mod tutorial;
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
-    LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
-    ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
+    AttemptPolicy, Backend, Backoff, Balancer, Balancing, CallInfo, Channel, ChannelConfig,
+    ConnectivityState, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig, Outbound,
+    RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target, TargetError,
+    proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{
