@@ -72,13 +72,15 @@ mod transport;
 pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+pub use call::{
+    CallRecord, CallSpans, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side,
+};
 #[cfg(feature = "client")]
 pub use client::{
     AttemptPolicy, Backend, Backoff, Balancer, Balancing, CallInfo, Channel, ChannelConfig,
-    ConnectivityState, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig, Outbound,
-    RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target, TargetError,
-    proxy, resolve,
+    ConnectivityState, Credentials, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig,
+    Outbound, RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target,
+    TargetError, proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{

@@ -14,6 +14,7 @@ use super::pool::Pool;
 use super::random::Random;
 use super::resolve::Dns;
 use super::target::Target;
+use crate::call::{Interceptor, Interceptors};
 use crate::transport::connect::{Address, Connector, Dialer, Dialing, SystemDialer};
 use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
@@ -22,6 +23,7 @@ use crate::wire::Status;
 #[derive(Clone)]
 pub struct Channel {
     pub(super) shared: Arc<ChannelShared>,
+    pub(super) interceptors: Interceptors,
 }
 
 /// What all calls of a channel share.
@@ -92,6 +94,7 @@ impl Channel {
 
     fn on(pool: Pool, authority: Authority, config: ChannelConfig) -> Self {
         Self {
+            interceptors: Interceptors::default(),
             shared: Arc::new(ChannelShared {
                 pool,
                 authority,
@@ -101,6 +104,15 @@ impl Channel {
                 config,
             }),
         }
+    }
+
+    /// Has `interceptor` see every call that is made on this channel and on its clones from here on.
+    /// Clones that were made before share the connections, but have their calls to themselves. Several
+    /// interceptors are asked in the order in which they were added, and told in the opposite order.
+    #[must_use]
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(interceptor);
+        self
     }
 
     /// What the channel can do for a call at the moment.
@@ -154,6 +166,11 @@ impl fmt::Debug for Channel {
 }
 
 impl ChannelShared {
+    /// Whether nobody on the way can read what is said, whichever connection it goes over.
+    pub(super) fn is_secure(&self) -> bool {
+        self.https
+    }
+
     /// What the service's owner asks of clients now.
     pub(super) fn policies(&self) -> Option<Arc<Policies>> {
         self.pool.policies()

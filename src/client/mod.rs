@@ -5,6 +5,7 @@
 //! | `channel`, `config` | a client's line to one target, and what it allows |
 //! | `shapes`, `outbound`, `two_halves` | the four kinds of call, and the two halves of a stream |
 //! | `call`, `attempts`, `outgoing`, `replay` | one call: its attempts until one of them is answered, and its end |
+//! | `intercept`, `credentials` | who is asked before a call; secrets that do not go in clear text |
 //! | `target`, `host_port` | where a channel leads, as text |
 //! | [`resolve`], [`proxy`] | names to addresses; HTTP CONNECT |
 //! | `pool`, `pool_task` | the connections of a channel, from names to a stream for each call |
@@ -24,11 +25,13 @@ mod call;
 mod channel;
 mod config;
 mod connectivity;
+mod credentials;
 mod dialling;
 mod endpoint;
 mod flaw;
 mod hedge;
 mod host_port;
+mod intercept;
 mod outbound;
 mod outgoing;
 mod pick;
@@ -53,6 +56,7 @@ pub use balance::{Backend, Balancer, Balancing, CallInfo};
 pub use channel::Channel;
 pub use config::ChannelConfig;
 pub use connectivity::ConnectivityState;
+pub use credentials::Credentials;
 pub use outbound::Outbound;
 pub use retry_policy::{AttemptPolicy, HedgingPolicy, MethodConfig, RetryPolicy};
 pub use service_config::{LoadBalancingConfig, ServiceConfig, ServiceConfigError};

@@ -173,7 +173,8 @@ impl Dialer for Net {
                 Place::Host(host) => host.serve(theirs),
                 Place::Other(serve) => serve(theirs),
             }
-            Ok(Box::new(ours) as Box<dyn ByteStream>)
+            let ours: Box<dyn ByteStream> = Box::new(ours);
+            Ok(ours)
         })
     }
 }

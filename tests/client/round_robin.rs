@@ -235,7 +235,8 @@ async fn a_balancer_of_ones_own_sees_the_call_and_what_is_ready() {
         seen: Mutex::default(),
         asked: AtomicUsize::new(0),
     });
-    let config = balancing(Balancing::Custom(Arc::clone(&wilful) as Arc<dyn Balancer>));
+    let balancer: Arc<dyn Balancer> = wilful.clone();
+    let config = balancing(Balancing::Custom(balancer));
     let channel = net.channel_with([1, 2, 3], config);
     connected(&channel, &hosts).await;
     let mut request = Request::new(String::new());
