@@ -31,7 +31,7 @@ pub struct ChannelConfig {
     /// How long one address has the network for itself before the next is tried beside it. Less than
     /// 100 ms acts as 100 ms, more than 2 s as 2 s. Default 250 ms. gRFC A61.
     pub happy_eyeballs_delay: Duration,
-    /// After so long without calls, or up to an eighth longer, the connections are closed; the next
+    /// After so long without calls, or up to a quarter longer, the connections are closed; the next
     /// call connects again. `None`: never. Default 30 min. gRFC A62.
     pub idle_timeout: Option<Duration>,
     /// Calls that may wait for a connection, or for a stream on it; one more is RESOURCE_EXHAUSTED.

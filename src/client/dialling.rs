@@ -6,9 +6,9 @@
 //!   260 ms          address 3 ──────▶ connected; the others are dropped
 //! ```
 //!
-//! A first pass goes over the list: the next address is tried when the one before has failed, or has
-//! not connected within a quarter of a second. The first to connect wins. When all have failed, each is
-//! tried again whenever its own back-off is over, until one connects.
+//! A first pass goes over the list: the next address is tried when the one before has failed, or
+//! has not connected within a quarter of a second. The first to connect wins. When all have failed,
+//! each is tried again whenever its own back-off is over, until one connects.
 //!
 //! Connected means that the server's SETTINGS have come.
 //!
@@ -105,7 +105,8 @@ impl Dialling {
     /// Safe: attempts stay under way.
     pub(super) async fn try_again(&mut self) -> Result<Connected, Status> {
         let mut failures = 0;
-        while failures < self.endpoints.len() {
+        // At least one failure is waited for, so that this cannot return at once for ever.
+        while failures < self.endpoints.len().max(1) {
             for endpoint in &mut self.endpoints {
                 endpoint.begin(&self.shared);
             }
@@ -141,7 +142,8 @@ impl Dialling {
         (!endpoint.is_dialling()).then_some(at)
     }
 
-    /// The next attempt to end: which one, and what came of it. Never resolves if none is under way.
+    /// The next attempt to end: which one, and what came of it. Never resolves if none is under
+    /// way.
     ///
     /// # Cancel safety
     ///

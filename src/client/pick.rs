@@ -8,10 +8,10 @@
 //!   TRANSIENT_FAILURE  fail with the reason, or wait if the call waits for ready
 //! ```
 //!
-//! Subchannels tell the picker how they are. Of that it makes the state of the channel, and the list
-//! of what is ready. The list is replaced, never changed, so that a call that picks holds the lock
-//! only while it takes hold of the list. Whenever it is replaced, calls that wait pick again, in the
-//! order they came.
+//! Subchannels tell the picker how they are. Of that it makes the state of the channel, and the
+//! list of what is ready. The list is replaced, never changed, so that a call that picks holds the
+//! lock only while it takes hold of the list. Whenever it is replaced, calls that wait pick again,
+//! in the order they came.
 //!
 //! Spec: gRPC Connectivity Semantics, gRPC Wait for Ready; gRFC A61, A62, A105.
 
@@ -118,8 +118,8 @@ impl Picker {
 
     /// Picks a connection, if the one that the balancer chooses first has room.
     pub(super) fn try_pick(&self, call: &CallInfo<'_>) -> Option<Picked> {
-        // Looked at first, so that callers on many cores do not fight for a line of memory that says
-        // the same all the time.
+        // Looked at first, so that callers on many cores do not fight for a line of memory that
+        // says the same all the time.
         if !self.called.load(Ordering::Relaxed) {
             self.called.store(true, Ordering::Relaxed);
         }
@@ -128,7 +128,8 @@ impl Picker {
         ready.choose(call, &ready.backends).ok()??.take()
     }
 
-    /// Picks a connection as soon as that is possible. `wake` is called when the channel must leave IDLE.
+    /// Picks a connection as soon as that is possible. `wake` is called when the channel must leave
+    /// IDLE.
     ///
     /// # Errors
     ///
@@ -156,11 +157,12 @@ impl Picker {
                     }
                 }
                 Choice::Nothing => {
-                    match self.connectivity() {
+                    let (connectivity, failure) = self.look();
+                    match connectivity {
                         ConnectivityState::Idle => wake(),
                         ConnectivityState::TransientFailure if wait_for_ready => {}
                         ConnectivityState::TransientFailure | ConnectivityState::Shutdown => {
-                            return Err(self.failure());
+                            return Err(failure);
                         }
                         ConnectivityState::Connecting | ConnectivityState::Ready => {}
                     }
@@ -192,10 +194,12 @@ impl Picker {
         Arc::clone(&self.lock().ready)
     }
 
-    /// How a call ends that cannot wait any longer.
-    pub(super) fn failure(&self) -> Status {
-        self.last_failure()
-            .unwrap_or_else(|| Status::unavailable("there is no connection").unprocessed())
+    /// How the channel is, and how a call ends that cannot wait until it is better.
+    pub(super) fn look(&self) -> (ConnectivityState, Status) {
+        let state = self.lock();
+        let failure = state.failure.clone();
+        let failure = failure.unwrap_or_else(|| Status::unavailable("there is no connection"));
+        (state.connectivity, failure.unprocessed())
     }
 
     /// How the channel is.

@@ -58,8 +58,8 @@ impl PoliciesInForce {
         current.policies.clone()
     }
 
-    /// Takes what a resolution brought. Yields what counts then. The same again changes nothing: the
-    /// tokens of its throttle stay as they are.
+    /// Takes what a resolution brought. Yields what counts then. The same again changes nothing:
+    /// the tokens of its throttle stay as they are.
     ///
     /// # Errors
     ///

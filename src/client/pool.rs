@@ -6,9 +6,9 @@
 //!      └─────── asked again ───────┘
 //! ```
 //!
-//! A task looks up names and keeps the subchannels. It exists only while the channel is not idle: the
-//! first call begins it, and it ends when there has been no call for a long time. Then the connections
-//! are closed, and the channel is as new.
+//! A task looks up names and keeps the subchannels. It exists only while the channel is not idle:
+//! the first call begins it, and it ends when there has been no call for a long time. Then the
+//! connections are closed, and the channel is as new.
 //!
 //! Spec: gRPC Connectivity Semantics.
 
@@ -92,13 +92,14 @@ impl Pool {
         }
     }
 
-    /// Picks a connection for a call, and the right to open a stream on it, if that takes no waiting.
+    /// Picks a connection for a call, and the right to open a stream on it, if that takes no
+    /// waiting.
     pub(crate) fn try_pick(&self, call: &CallInfo<'_>) -> Option<Picked> {
         self.shared.picker.try_pick(call)
     }
 
-    /// Picks a connection for a call, and the right to open a stream on it. Waits while there is none;
-    /// a call that does not wait for ready fails if the channel cannot connect.
+    /// Picks a connection for a call, and the right to open a stream on it. Waits while there is
+    /// none; a call that does not wait for ready fails if the channel cannot connect.
     ///
     /// # Errors
     ///
@@ -152,8 +153,8 @@ impl Pool {
             return;
         }
         let awake = Awake::new(&self.shared);
-        // The task that is spawned here ends when there have been no calls for a long time, and with
-        // this pool.
+        // The task that is spawned here ends when there have been no calls for a long time, and
+        // with this pool.
         let task = runtime.spawn(work(awake, Arc::clone(&self.source)));
         *self.lock_task() = Some(task.abort_handle());
     }
@@ -168,17 +169,17 @@ impl Pool {
     ///
     /// Safe.
     pub(crate) async fn ready(&self) -> Result<(), Status> {
-        let mut state = self.state();
         loop {
+            let (state, failure) = self.shared.picker.look();
             match state {
                 ConnectivityState::Ready => return Ok(()),
                 ConnectivityState::Idle => self.connect_now(),
                 ConnectivityState::Connecting => {}
                 ConnectivityState::TransientFailure | ConnectivityState::Shutdown => {
-                    return Err(self.shared.picker.failure());
+                    return Err(failure);
                 }
             }
-            state = self.state_changed(state).await;
+            self.state_changed(state).await;
         }
     }
 

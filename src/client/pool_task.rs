@@ -82,7 +82,7 @@ pub(super) async fn work(awake: Awake, source: Arc<Source>) {
     }
 }
 
-/// Resolves when there has been no call for the idle timeout, or up to an eighth longer. Calls then
+/// Resolves when there has been no call for the idle timeout, or up to a quarter longer. Calls then
 /// need not note the time when they end.
 async fn falls_idle(shared: &Shared) {
     let Some(timeout) = shared.config.idle_timeout else {
@@ -201,8 +201,8 @@ impl<'a> Subchannels<'a> {
         self.shared.max_connections.store(limit, Ordering::Relaxed);
     }
 
-    /// Has connections to these addresses, or to one of them, and no others. Those that are still among
-    /// them stay. There is at least one.
+    /// Has connections to these addresses, or to one of them, and no others. Those that are still
+    /// among them stay. There is at least one.
     fn set_addresses(&mut self, mut addresses: Vec<Address>) {
         if self.balancing.connects_to_all() {
             self.list

@@ -8,12 +8,12 @@
 //! ```
 //!
 //! A subchannel is a task, and its life is the body of [`run`](Task::run). Under pick_first a
-//! channel has one, with all addresses; it waits in IDLE until a call comes. Under all other policies a
-//! channel has one for each address, and they connect again at once.
+//! channel has one, with all addresses; it waits in IDLE until a call comes. Under all other
+//! policies a channel has one for each address, and they connect again at once.
 //!
 //! When calls wait because the server takes no more streams on any of its connections, a further
-//! one is opened, up to a limit. The oldest with room is used first, so that those that were opened last
-//! fall idle first, and are closed again.
+//! one is opened, up to a limit. The oldest with room is used first, so that those that were opened
+//! last fall idle first, and are closed again.
 //!
 //! Spec: gRPC Connectivity Semantics; gRFC A61, A62, A105.
 

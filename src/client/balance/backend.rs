@@ -63,8 +63,8 @@ impl Backend {
         })
     }
 
-    /// A stream on whichever connection has room first. Calls that wait are served in the order they
-    /// came.
+    /// A stream on whichever connection has room first. Calls that wait are served in the order
+    /// they came.
     ///
     /// # Cancel safety
     ///
@@ -123,8 +123,8 @@ impl Lane {
     }
 
     fn picked(&self, slot: Slot) -> Picked {
-        // Looked at first, so that callers on many cores do not fight for a line of memory that says
-        // the same all the time.
+        // Looked at first, so that callers on many cores do not fight for a line of memory that
+        // says the same all the time.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }

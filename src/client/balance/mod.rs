@@ -8,7 +8,7 @@
 //!   Custom           to all addresses               as a Balancer says
 //! ```
 //!
-//! A balancer sees only what is ready and has room: a dead server leaves the list at once, and what
+//! A balancer sees only what is ready: a dead server leaves the list at once, and what
 //! happens while there is nothing to choose from is the channel's business.
 //!
 //! Spec: gRPC Load Balancing; gRFC A48, A61.
@@ -76,11 +76,11 @@ impl Default for Balancing {
 /// }
 /// ```
 pub trait Balancer: fmt::Debug + Send + Sync + 'static {
-    /// Chooses: the index of one of these, of which there is at least one. `None` lets the call wait
-    /// until the list is another one.
+    /// Chooses: the index of one of these, of which there is at least one. `None` lets the call
+    /// wait until the list is another one.
     ///
-    /// If the server that is chosen takes no more calls at the moment, the question is repeated with
-    /// those that do; if there are none, the call waits for the one that was chosen.
+    /// If the server that is chosen takes no more calls at the moment, the question is repeated
+    /// with those that do; if there are none, the call waits for the one that was chosen.
     ///
     /// Runs for every call, in the caller's task, and for many calls at once.
     fn pick(&self, call: &CallInfo<'_>, ready: &[Backend]) -> Option<usize>;
