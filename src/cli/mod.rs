@@ -87,20 +87,17 @@ pub fn run() -> ExitCode {
 fn explain(error: &clap::Error) -> String {
     let mut command = Cli::command();
     let mut words = command.get_name().to_owned();
-    for argument in std::env::args().skip(1) {
-        let Some(next) = command.find_subcommand(&argument).cloned() else {
+    for argument in std::env::args_os().skip(1) {
+        let Some(next) = command.find_subcommand(argument).cloned() else {
             break;
         };
-        words = format!("{words} {argument}");
+        words = format!("{words} {}", next.get_name());
         command = next;
     }
-    let names: Vec<&str> = match error.kind() {
-        ErrorKind::InvalidSubcommand => command
-            .get_subcommands()
-            .map(|next| next.get_name())
-            .collect(),
-        _ => Vec::new(),
-    };
+    let mut names = Vec::new();
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        names.extend(command.get_subcommands().map(clap::Command::get_name));
+    }
     messages::usage_error(&error.render().to_string(), &words, &names)
 }
 

@@ -7,7 +7,7 @@
 //!  tellResult   result, result … ──▶                       one for each task
 //! ```
 //!
-//! Three calls share one connection, and none waits for another.
+//! The calls share one connection.
 
 use std::io::Write;
 use std::pin::{Pin, pin};
