@@ -69,3 +69,5 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+#[cfg(feature = "tls")]
+mod whole_channel;
