@@ -20,6 +20,7 @@ mod goaway;
 mod interceptors;
 mod keepalive;
 mod limits;
+mod messages;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
