@@ -78,6 +78,8 @@ class Stage:
                 yield from self.send(self._plan.answer(request.body))
         elif action == "fail":
             self._fail(step.fail)
+        elif action == "raise":
+            raise ValueError("this server has a mistake in it")
 
     def read(self, count):
         for request in itertools.islice(self._requests, count):

@@ -38,7 +38,7 @@ class Control(ControlServicer):
 
     async def _play(self, requests, context):
         seen = self._calls.begin(context)
-        # A call that is cancelled while it reads looks to the coroutine as if the client had said all.
+        # A call cancelled while it reads looks to the coroutine as if the client had said all.
         context.add_done_callback(lambda context: seen.end(cancelled=context.cancelled()))
         plan = Plan(context, seen)
         if plan.script.compression:
@@ -87,6 +87,8 @@ class Stage:
                     yield answer
         elif action == "fail":
             await self._fail(step.fail)
+        elif action == "raise":
+            raise ValueError("this server has a mistake in it")
 
     async def read(self, count):
         while count is None or count > 0:

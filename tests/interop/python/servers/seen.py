@@ -22,14 +22,16 @@ class Seen:
         call = Call(self._changed, context, metadata)
         with self._changed:
             self._calls.setdefault(metadata.get("call-id"), []).append(call)
+            self._changed.notify_all()
         return call
 
     def wait(self, request):
-        """The calls that are asked for, when as many of them are over as the request wants."""
+        """The calls that are asked for, when as many of them are there as the request wants."""
 
         def enough():
             calls = self._calls.get(request.call_id, [])
-            return sum(call.seen.ended for call in calls) >= request.ended
+            ended = sum(call.seen.ended for call in calls)
+            return len(calls) >= request.begun and ended >= request.ended
 
         with self._changed:
             self._changed.wait_for(enough, request.wait_ms / 1000)

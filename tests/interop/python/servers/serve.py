@@ -1,4 +1,4 @@
-"""Serves the tutorials' services and `barewire.control.Control` with grpcio, until it is told to stop.
+"""Serves the tutorials' services and `barewire.control.Control` with grpcio.
 
     serve.py --route-db FILE [flags]
 
