@@ -83,7 +83,7 @@ impl Line {
     /// A channel that compresses requests.
     pub(crate) fn compressing(encoding: Encoding) -> ChannelConfig {
         ChannelConfig {
-            encoding: Some(encoding),
+            encoding,
             ..ChannelConfig::default()
         }
     }
