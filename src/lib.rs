@@ -58,35 +58,49 @@ pub mod codegen;
 pub mod spec;
 pub mod wire;
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod call;
+#[cfg(feature = "client")]
+mod client;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(any(feature = "health", feature = "reflection"))]
 pub mod services;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 mod transport;
 #[cfg(feature = "cli")]
 pub mod tutorial;
 
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+#[cfg(feature = "client")]
+pub use client::{
+    AttemptPolicy, Backoff, Channel, ChannelConfig, HedgingPolicy, LoadBalancingConfig,
+    MethodConfig, Outbound, RetryPolicy, RetryThrottling, ServiceConfig, ServiceConfigError,
+};
 #[cfg(feature = "server")]
 pub use server::{
     CutCall, DrainReport, Listeners, Replies, ReplyEncoding, Server, ServerCall, ServerConfig,
     Service, Serving,
 };
-#[cfg(feature = "server")]
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::ByteStream;
+#[cfg(feature = "client")]
+pub use transport::client_config::ClientHttp2Config;
 #[cfg(feature = "server")]
-pub use transport::config::{FirstPoll, Http2Config, Rate};
-#[cfg(feature = "server")]
+pub use transport::config::{FirstPoll, Http2Config};
+#[cfg(feature = "client")]
+pub use transport::connect::{Address, Dialer, Dialing};
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};
+#[cfg(any(feature = "client", feature = "server"))]
+pub use transport::rate::Rate;
 #[cfg(all(feature = "server", feature = "tls"))]
 pub use transport::tls::{ClientCertificates, ServerTls, TlsError, TlsPart};
-pub use wire::{Code, Encoding, Metadata, Origin, Status};
+pub use wire::{Code, Encoding, Metadata, MethodPath, Origin, Status};
 
-/// Brings in what `codegen` printed for a package: its messages, and its services.
+/// Brings in what `codegen` printed for a package: its messages, and of its services what it takes to
+/// serve them (feature `server`) and to call them (feature `client`).
 ///
 /// The argument is the package as the `.proto` file has it. What has no package is `"_"`.
 ///
@@ -115,11 +129,44 @@ pub use wire::{Code, Encoding, Metadata, Origin, Status};
 /// }
 /// ```
 ///
-/// A program that uses only some of a package's services and messages is told so by the compiler:
-/// `#[allow(dead_code)]` above the module says that this is meant.
+/// A program that uses only some of a package's messages is told so by the compiler, unless a service
+/// has them: `#[allow(dead_code)]` above the module says that this is meant.
 #[macro_export]
 macro_rules! include_proto {
     ($package:literal) => {
         ::std::include!(::std::concat!(::std::env!("OUT_DIR"), "/", $package, ".rs"));
     };
+}
+
+/// Holds what is printed to serve with. Without the feature `server` it is not there.
+///
+/// Nobody is warned of a service that the program does not serve, nor of a method's name, which the
+/// `.proto` file chose.
+#[cfg(feature = "server")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __server {
+    ($($item:item)*) => { $(#[allow(dead_code, clippy::wrong_self_convention)] $item)* };
+}
+
+#[cfg(not(feature = "server"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __server {
+    ($($item:item)*) => {};
+}
+
+/// Holds what is printed to call with. Without the feature `client` it is not there.
+#[cfg(feature = "client")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client {
+    ($($item:item)*) => { $(#[allow(dead_code, clippy::wrong_self_convention)] $item)* };
+}
+
+#[cfg(not(feature = "client"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __client {
+    ($($item:item)*) => {};
 }

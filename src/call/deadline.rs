@@ -57,6 +57,12 @@ impl LazyTimer {
         }
     }
 
+    /// Whether the deadline has passed.
+    #[cfg(feature = "client")]
+    pub(crate) fn has_passed(&self) -> bool {
+        self.deadline.is_some_and(Deadline::has_passed)
+    }
+
     /// Ready when the deadline has passed.
     pub(crate) fn poll_passed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.deadline else {

@@ -3,72 +3,114 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use super::inflight::{Charge, InflightBytes};
+use bytes::Bytes;
+
+use super::Response;
 use super::message::{decode_message, decompress_message};
-use crate::transport::recv::RecvHalf;
-use crate::wire::decode_cost::{SCANNED_FROM, decode_cost};
-use crate::wire::{Encoding, Status, WireError};
+use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
+
+#[cfg(feature = "server")]
+use super::requests::Requests;
 
 /// The messages that the other side sends, in order.
+///
+/// On a client it also has what came around them: the server's [headers](Self::headers) and its
+/// [trailers](Self::trailers). To drop it before the end cancels the call.
 pub struct Inbound<M> {
-    recv: RecvHalf,
-    encoding: Encoding,
+    source: Source,
     message_limit: usize,
-    inflight: Arc<InflightBytes>,
-    /// For the message that was given out last, until the next is asked for.
-    charge: Option<Charge>,
     messages: PhantomData<fn() -> M>,
 }
 
+/// Where messages come from.
+pub(super) enum Source {
+    /// A client's request.
+    #[cfg(feature = "server")]
+    Requests(Requests),
+    /// A server's response.
+    #[cfg(feature = "client")]
+    Responses(Box<dyn Responses>),
+}
+
+/// A server's response, as a client's call reads it.
+#[cfg(feature = "client")]
+pub(crate) trait Responses: Send {
+    /// Ready when Response-Headers have come, or the response has ended without any.
+    ///
+    /// # Errors
+    ///
+    /// The call's status, if it ended badly before.
+    fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>>;
+
+    /// The next message; `None` when the call has ended well.
+    ///
+    /// # Errors
+    ///
+    /// The call's status, if it ended badly. From then on, always the same.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>>;
+
+    /// How the server compresses.
+    fn encoding(&self) -> Encoding;
+
+    /// Initial metadata, once it has come.
+    fn headers(&self) -> &Metadata;
+
+    /// Trailing metadata of a call that has ended well.
+    fn trailers(&self) -> Option<&Metadata>;
+
+    /// Initial and trailing metadata, to be given away at the end.
+    fn take_metadata(&mut self) -> (Metadata, Metadata);
+
+    /// The response breaks a rule that only its reader sees: the call ends with this.
+    fn fail(&mut self, status: Status);
+}
+
 impl<M: prost::Message + Default> Inbound<M> {
-    pub(crate) fn new(
-        recv: RecvHalf,
-        encoding: Encoding,
-        message_limit: usize,
-        inflight: Arc<InflightBytes>,
-    ) -> Self {
+    pub(super) fn of(source: Source, message_limit: usize) -> Self {
         Self {
-            recv,
-            encoding,
+            source,
             message_limit,
-            inflight,
-            charge: None,
             messages: PhantomData,
         }
     }
 
-    /// The next message; `None` when the other side has said all it will say.
+    /// The messages of a response, each up to `message_limit` bytes long when decompressed.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_response(responses: Box<dyn Responses>, message_limit: usize) -> Self {
+        Self::of(Source::Responses(responses), message_limit)
+    }
+
+    /// The next message; `None` when the other side has said all it will say. On a client that means
+    /// that the call ended with OK.
     ///
     /// # Errors
     ///
     /// - RESOURCE_EXHAUSTED: the message is larger than the limit, as sent or decompressed; or the
     ///   messages of all calls together take too much memory.
     /// - INTERNAL: the message is cut, badly framed, badly compressed, or no such message.
-    /// - CANCELLED: the other side gave up, or the connection is lost.
+    /// - On a server, CANCELLED: the client gave up, or the connection is lost.
+    /// - On a client, the status with which the call ended.
     ///
     /// # Cancel safety
     ///
     /// Safe. A message of which a part has come stays buffered, and the next call goes on with it.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
-        self.charge = None;
-        let Some(raw) = poll_fn(|cx| self.recv.poll_message(cx)).await? else {
+        self.source.forget_last();
+        let Some(raw) = poll_fn(|cx| self.source.poll_message(cx)).await? else {
             return Ok(None);
         };
-        let body = decompress_message(raw, self.encoding, self.message_limit)?;
-        if body.len() >= SCANNED_FROM {
-            self.charge = Some(self.inflight.charge(decode_cost(&body))?);
+        match self.decode(raw) {
+            Ok(message) => Ok(Some(message)),
+            Err(status) => {
+                self.source.fail(&status);
+                Err(status)
+            }
         }
-        Ok(Some(decode_message(body)?))
     }
 
-    /// The share of memory of the message that was given out last.
-    pub(crate) fn take_charge(&mut self) -> Option<Charge> {
-        self.charge.take()
-    }
-
-    /// The only message, where exactly one is due.
+    /// The only message, where exactly one is due, with what came around it.
     ///
     /// # Errors
     ///
@@ -76,30 +118,169 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// # Cancel safety
     ///
-    /// Not safe: a message that came is lost if another is still awaited.
-    pub async fn single(&mut self) -> Result<M, Status> {
+    /// Dropping it before the end cancels the call.
+    pub async fn single(mut self) -> Result<Response<M>, Status> {
+        let message = self.only().await?;
+        let encoding = Some(self.source.encoding());
+        let (metadata, trailers) = self.source.take_metadata();
+        Ok(Response {
+            metadata,
+            message,
+            trailers,
+            encoding,
+        })
+    }
+
+    /// Initial metadata: what the server said before its first message. Waits for it. On a server
+    /// there is none, since a client says all of it in the [`Request`](super::Request).
+    ///
+    /// # Errors
+    ///
+    /// The status with which the call ended before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn headers(&mut self) -> Result<&Metadata, Status> {
+        poll_fn(|cx| self.source.poll_headers(cx)).await?;
+        Ok(self.source.headers())
+    }
+
+    /// Trailing metadata, once [`next`](Self::next) has said that there are no more messages. Of a call
+    /// that ended badly it is in [`Status::metadata`]. On a server there is none.
+    pub fn trailers(&self) -> Option<&Metadata> {
+        self.source.trailers()
+    }
+
+    pub(super) async fn only(&mut self) -> Result<M, Status> {
         let Some(message) = self.next().await? else {
-            return Err(WireError::MissingMessage.into());
+            let status = Status::from(WireError::MissingMessage);
+            self.source.fail(&status);
+            return Err(status);
         };
-        // The second message is not decoded: that there is one is the fault.
-        match poll_fn(|cx| self.recv.poll_message(cx)).await? {
-            Some(_) => Err(WireError::ExtraMessage.into()),
-            None => Ok(message),
+        // The second message is not decoded: that there is one is the fault. On a client the call's
+        // status may still follow, and an error outweighs the message.
+        if poll_fn(|cx| self.source.poll_message(cx)).await?.is_some() {
+            let status = Status::from(WireError::ExtraMessage);
+            self.source.fail(&status);
+            return Err(status);
+        }
+        Ok(message)
+    }
+
+    fn decode(&mut self, raw: RawMessage) -> Result<M, Status> {
+        let body = decompress_message(raw, self.source.encoding(), self.message_limit)?;
+        self.source.charge(&body)?;
+        Ok(decode_message(body)?)
+    }
+}
+
+#[cfg(feature = "server")]
+impl<M> Inbound<M> {
+    pub(super) fn source(&mut self) -> &mut Source {
+        &mut self.source
+    }
+}
+
+#[cfg_attr(
+    not(all(feature = "server", feature = "client")),
+    expect(
+        clippy::unnecessary_wraps,
+        unused_variables,
+        reason = "one of the two sides is left out"
+    )
+)]
+impl Source {
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.poll_message(cx),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.poll_message(cx),
+        }
+    }
+
+    fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(_) => Poll::Ready(Ok(())),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.poll_headers(cx),
+        }
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.encoding(),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.encoding(),
+        }
+    }
+
+    fn headers(&self) -> &Metadata {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(_) => &NO_METADATA,
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.headers(),
+        }
+    }
+
+    fn trailers(&self) -> Option<&Metadata> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(_) => None,
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.trailers(),
+        }
+    }
+
+    fn take_metadata(&mut self) -> (Metadata, Metadata) {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(_) => (Metadata::new(), Metadata::new()),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.take_metadata(),
+        }
+    }
+
+    /// The message that was given out last may be gone by now.
+    fn forget_last(&mut self) {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.forget_last(),
+            #[cfg(feature = "client")]
+            Self::Responses(_) => {}
+        }
+    }
+
+    /// Counts a message that is about to be decoded.
+    fn charge(&mut self, body: &Bytes) -> Result<(), Status> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.charge(body),
+            #[cfg(feature = "client")]
+            Self::Responses(_) => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, status: &Status) {
+        match self {
+            // The handler is told, and decides.
+            #[cfg(feature = "server")]
+            Self::Requests(_) => {}
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.fail(status.clone()),
         }
     }
 }
 
-/// A request that nobody reads any more is thrown away as it comes.
-impl<M> Drop for Inbound<M> {
-    fn drop(&mut self) {
-        self.recv.discard();
-    }
-}
+#[cfg(feature = "server")]
+static NO_METADATA: Metadata = Metadata::new();
 
 impl<M> fmt::Debug for Inbound<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbound")
-            .field("encoding", &self.encoding)
-            .finish_non_exhaustive()
+        f.debug_struct("Inbound").finish_non_exhaustive()
     }
 }

@@ -11,17 +11,28 @@
 
 mod deadline;
 mod inbound;
+#[cfg(feature = "server")]
 mod inflight;
 pub(crate) mod message;
 mod observer;
+#[cfg(feature = "server")]
+mod received;
 mod request;
+#[cfg(feature = "server")]
+mod requests;
 mod response;
 
 pub use deadline::Deadline;
 pub(crate) use deadline::LazyTimer;
 pub use inbound::Inbound;
+#[cfg(feature = "client")]
+pub(crate) use inbound::Responses;
+#[cfg(feature = "server")]
 pub(crate) use inflight::{Charge, InflightBytes};
 pub use observer::{CallRecord, Observer};
+#[cfg(feature = "server")]
+pub(crate) use received::{CallEnd, RequestParts};
 pub use request::Request;
-pub(crate) use request::RequestParts;
+#[cfg(feature = "client")]
+pub(crate) use request::{ParentOver, Wishes};
 pub use response::Response;

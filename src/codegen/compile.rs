@@ -13,7 +13,7 @@ use protox::prost_reflect::prost_types::FileDescriptorProto;
 
 use super::comments::{Comments, types_without_comment};
 use super::errors::{Includes, MethodClash, problem};
-use super::{layout, service};
+use super::{client, layout, service};
 
 /// Compiles `.proto` files to Rust in `OUT_DIR`: the one line of most build scripts.
 ///
@@ -50,8 +50,12 @@ pub fn compile_protos(
 pub struct Options {
     /// Where the files go. `None`, the default, is the `OUT_DIR` that cargo gives a build script.
     pub out_dir: Option<PathBuf>,
-    /// Whether services become a trait and a wrapper to serve them with. Default: yes.
+    /// Whether services become a trait and a wrapper to serve them with, for programs whose
+    /// `barewire` has the feature `server`. Default: yes.
     pub server: bool,
+    /// Whether services become a client to call them with, for programs whose `barewire` has the
+    /// feature `client`. Default: yes.
+    pub client: bool,
     /// What is in Rust already and is not printed again: the name of a package or a message, and
     /// its path in Rust, as in `(".my.shop", "::shop_messages")`.
     pub extern_paths: Vec<(String, String)>,
@@ -129,6 +133,7 @@ impl Options {
         let mut config = self.config(&files);
         config.service_generator(Box::new(ServicePrinter {
             server: self.server,
+            client: self.client,
             descriptor_set_name: descriptor_set_name.to_owned(),
             clashes: Rc::clone(&clashes),
         }));
@@ -181,6 +186,7 @@ impl Default for Options {
         Self {
             out_dir: None,
             server: true,
+            client: true,
             extern_paths: Vec::new(),
             type_attributes: Vec::new(),
             rerun_if_changed: true,
@@ -191,6 +197,7 @@ impl Default for Options {
 /// What prost-build calls for each service, after the messages of its file.
 struct ServicePrinter {
     server: bool,
+    client: bool,
     descriptor_set_name: String,
     /// Clashes of names that were met; prost-build has no way for an error to leave.
     clashes: Rc<RefCell<Vec<MethodClash>>>,
@@ -203,6 +210,9 @@ impl ServiceGenerator for ServicePrinter {
             .extend(service::method_clash(&service));
         if self.server {
             service::print_server(&service, &self.descriptor_set_name, text);
+        }
+        if self.client {
+            client::print_client(&service, text);
         }
     }
 }

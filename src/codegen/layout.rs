@@ -31,7 +31,7 @@ fn closes_what_opens(line: &str, above: &str) -> bool {
 }
 
 fn begins_item(line: &str) -> bool {
-    let starts = ["///", "#[", "pub ", "impl "];
+    let starts = ["///", "#[", "pub ", "impl ", "::barewire::"];
     starts
         .iter()
         .any(|start| line.trim_start().starts_with(start))
@@ -98,33 +98,96 @@ fn split_arguments(arguments: &str) -> Vec<&str> {
 
 fn break_field(indent: &str, name: &str, kind: &str) -> String {
     let below = format!("{indent}    {kind},");
-    match kind.strip_suffix('>').and_then(|kind| kind.split_once('<')) {
-        Some((outer, inner)) if !fits(&below) => {
-            let inner = inner.split(", ").collect::<Vec<_>>();
-            generic(&format!("{indent}pub {name}: {outer}"), &inner, ",")
+    if fits(&below) {
+        return format!("{indent}pub {name}:\n{below}");
+    }
+    break_types(&format!("{indent}pub {name}: {kind},"))
+}
+
+/// A line with types in it. If it is too long, what its first brackets hold goes below it, and so on
+/// within.
+pub(super) fn break_types(line: &str) -> String {
+    let Some((start, arguments, end)) = part_at_brackets(line) else {
+        return line.to_owned();
+    };
+    let is_wide_tuple = start.ends_with(" (") && arguments.join(", ").len() > TUPLE_WIDTH;
+    if fits(line) && !is_wide_tuple {
+        return line.to_owned();
+    }
+    let indent = indent_of(line);
+    let mut text = format!("{start}\n");
+    for argument in arguments {
+        text += &break_types(&format!("{indent}    {argument},"));
+        text.push('\n');
+    }
+    text + indent + end
+}
+
+/// A line up to its first opening bracket, the arguments in there, and the line from the bracket
+/// that closes it.
+fn part_at_brackets(line: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let start = line.find(['<', '('])? + 1;
+    let mut depth = 0;
+    let mut arguments = Vec::new();
+    let mut from = start;
+    for (at, letter) in line.char_indices().skip_while(|(at, _)| *at < start) {
+        match letter {
+            ',' | '>' | ')' if depth == 0 => {
+                arguments.push(line.get(from..at)?.trim_start());
+                from = at + 1;
+                if letter != ',' {
+                    return Some((line.get(..start)?, arguments, line.get(at..)?));
+                }
+            }
+            '<' | '(' => depth += 1,
+            '>' | ')' => depth -= 1,
+            _ => {}
         }
-        _ => format!("{indent}pub {name}:\n{below}"),
     }
+    None
 }
 
-/// `pub trait name: bounds {`.
-pub(super) fn trait_head(name: &str, bounds: &str) -> String {
-    let head = format!("pub trait {name}: {bounds} {{");
-    if head.len() <= TRAIT_WIDTH {
-        return head;
+/// `) -> result {`, where the head of a method ends.
+pub(super) fn method_result(result: &str) -> String {
+    let line = format!("        ) -> {result}");
+    if !fits(&line) {
+        return break_types(&line) + " {";
     }
-    format!("pub trait {name}:\n    {bounds}\n{{")
+    if line.len() > METHOD_WIDTH {
+        return line + "\n        {";
+    }
+    line + " {"
 }
 
-/// `prefix<arguments>tail`, on one line if it fits.
-pub(super) fn generic(prefix: &str, arguments: &[&str], tail: &str) -> String {
-    let line = format!("{prefix}<{}>{tail}", arguments.join(", "));
+/// `let name = function(argument);`
+pub(super) fn let_call(indent: &str, name: &str, function: &str, argument: &str) -> String {
+    let line = format!("{indent}let {name} = {function}({argument});");
     if fits(&line) {
         return line;
     }
-    let indent = indent_of(prefix);
-    let arguments = arguments.join(&format!(",\n{indent}    "));
-    format!("{prefix}<\n{indent}    {arguments},\n{indent}>{tail}")
+    let below = format!("{indent}    {function}({argument});");
+    if fits(&below) {
+        return format!("{indent}let {name} =\n{below}");
+    }
+    format!("{indent}let {name} = {function}(\n{indent}    {argument},\n{indent});")
+}
+
+/// `pub trait name: bounds {`, one step in.
+pub(super) fn trait_head(name: &str, bounds: &str) -> String {
+    let head = format!("    pub trait {name}: {bounds} {{");
+    if head.len() <= TRAIT_WIDTH {
+        return head;
+    }
+    format!("    pub trait {name}:\n        {bounds}\n    {{")
+}
+
+/// `head for name {`, one step in.
+pub(super) fn impl_head(head: &str, name: &str) -> String {
+    let line = format!("    {head} for {name} {{");
+    if fits(&line) {
+        return line;
+    }
+    format!("    {head}\n        for {name}\n    {{")
 }
 
 /// `prefix handler.method(arguments).await tail`.
@@ -157,15 +220,27 @@ pub(super) fn handler_call_in_one_line(
 
 /// The first name that two items of a file have.
 pub(super) fn name_printed_twice(text: &str) -> Option<&str> {
-    let items = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub ")?.split_once(' '));
-    let mut names = items.filter_map(|(_, item)| item.split([' ', '<', ':', '(']).next());
     let mut seen = BTreeSet::new();
-    names.find(|name| !seen.insert(*name))
+    // What is printed of services is one step in, and so are items of modules, which do not count.
+    let mut start = "pub ";
+    for line in text.lines() {
+        if line.starts_with("::barewire::") {
+            start = "    pub ";
+        } else if line == "}" {
+            start = "pub ";
+        }
+        let item = line
+            .strip_prefix(start)
+            .and_then(|item| item.split_once(' '));
+        let name = item.and_then(|(_, item)| item.split([' ', '<', ':', '(']).next());
+        if name.is_some_and(|name| !seen.insert(name)) {
+            return name;
+        }
+    }
+    None
 }
 
-pub(super) fn fits(line: &str) -> bool {
+fn fits(line: &str) -> bool {
     line.chars().count() <= LINE_WIDTH
 }
 
@@ -178,10 +253,12 @@ fn inside<'a>(start: &str, code: &'a str, end: &str) -> Option<&'a str> {
     code.strip_prefix(start)?.strip_suffix(end)
 }
 
-// What rustfmt is set to, unless one sets it: max_width, attr_fn_like_width and chain_width. Those of
-// derives and traits are what it does.
+// What rustfmt is set to, unless one sets it: max_width, attr_fn_like_width, fn_call_width and
+// chain_width. Those of derives, traits and methods, one step in, are what it does.
 const LINE_WIDTH: usize = 100;
 const DERIVE_WIDTH: usize = 96;
 const TRAIT_WIDTH: usize = 92;
+const METHOD_WIDTH: usize = 90;
 const ATTRIBUTE_WIDTH: usize = 70;
+const TUPLE_WIDTH: usize = 60;
 const CHAIN_WIDTH: usize = 60;

@@ -22,9 +22,10 @@ use super::config::ReplyEncoding;
 use super::running::{CallCount, ServerShared};
 use super::server_call::ServerCall;
 use super::service::Serving;
-use crate::call::{Deadline, LazyTimer, RequestParts};
+use crate::call::{CallEnd, Deadline, LazyTimer, RequestParts};
 use crate::transport::config::Http2Config;
-use crate::transport::response_writer::{Gone, ResponseWriter};
+use crate::transport::response_writer::ResponseWriter;
+use crate::transport::send::Gone;
 use crate::transport::server_stream::{OpenCall, ServerStream, read_to_end};
 use crate::wire::header_size::{check_header_list, request_header_list_size};
 use crate::wire::{Encoding, Rejection, RequestHeaders, Status};
@@ -136,6 +137,7 @@ fn server_call(
             peer: call.connection.peer.clone(),
             extensions: headers.extensions,
             phase: call.connection.phase.clone(),
+            end: CallEnd::of(&call.queue),
         },
         recv: call.recv.clone(),
         queue: call.queue.clone(),

@@ -50,13 +50,13 @@ impl ServerCall {
         let mut inbound = self.inbound();
         let limit = self.config.request_read_timeout;
         let mut timer = LazyTimer::new(Some(Deadline::after(limit)));
-        let Some(message) = timer.race(inbound.single()).await else {
+        let Some(request) = timer.race(inbound.only_request()).await else {
             return Err(Status::deadline_exceeded(format!(
                 "the request did not come within {limit:?}"
             )));
         };
-        let message = message?;
-        self.charge = inbound.take_charge();
+        let (message, charge) = request?;
+        self.charge = charge;
         Ok(Request::from_parts(self.take_parts(), message))
     }
 
@@ -111,7 +111,7 @@ impl ServerCall {
     }
 
     fn inbound<M: prost::Message + Default>(&self) -> Inbound<M> {
-        Inbound::new(
+        Inbound::of_request(
             self.recv.clone(),
             self.parts.encoding,
             self.config.max_recv_message,
@@ -138,6 +138,7 @@ impl ServerCall {
             peer: parts.peer.clone(),
             extensions: std::mem::take(&mut parts.extensions),
             phase: parts.phase.clone(),
+            end: parts.end.clone(),
         }
     }
 }

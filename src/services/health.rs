@@ -32,7 +32,7 @@ use generated::{
     unreachable_pub,
     reason = "what is generated does not know where it will lie"
 )]
-mod generated;
+pub(super) mod generated;
 
 pub use generated::health_check_response::ServingStatus;
 

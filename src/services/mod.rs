@@ -4,6 +4,7 @@
 //! | type | service | feature |
 //! |---|---|---|
 //! | `Health` | `grpc.health.v1.Health` | `health` |
+//! | `HealthClient` | the same, asked of another server | `health` and `client` |
 //! | `Reflection` | `grpc.reflection.v1.ServerReflection`, and the same of `v1alpha` | `reflection` |
 //!
 //! The Rust of their `.proto` files is in `generated/`, printed by the code generator and
@@ -14,6 +15,10 @@ mod health;
 #[cfg(feature = "reflection")]
 mod reflection;
 
+#[cfg(all(feature = "health", feature = "client"))]
+pub use health::generated::{
+    HealthCheckRequest, HealthCheckResponse, HealthClient, HealthListRequest, HealthListResponse,
+};
 #[cfg(feature = "health")]
 pub use health::{Health, ServingStatus};
 #[cfg(feature = "reflection")]

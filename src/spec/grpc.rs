@@ -85,6 +85,8 @@ pub const STATUS: HeaderName = HeaderName::from_static(names::STATUS);
 pub const MESSAGE: HeaderName = HeaderName::from_static(names::MESSAGE);
 /// [`names::STATUS_DETAILS`] as a header name.
 pub const STATUS_DETAILS: HeaderName = HeaderName::from_static(names::STATUS_DETAILS);
+/// [`names::PREVIOUS_RPC_ATTEMPTS`] as a header name.
+pub const PREVIOUS_RPC_ATTEMPTS: HeaderName = HeaderName::from_static(names::PREVIOUS_RPC_ATTEMPTS);
 
 /// The media type of gRPC, bare: the messages are protobuf unless the two ends know better.
 pub const MEDIA_TYPE: &str = "application/grpc";

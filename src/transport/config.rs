@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+use super::frame_counts::FrameLimits;
+use super::limits::{check_frame_size, check_windows};
+use super::ping_policy::PingPolicy;
+use super::rate::Rate;
+
 /// The HTTP/2 side of a server, per connection. Plain data: change fields of [`Default::default`].
 #[derive(Clone, Debug)]
 pub struct Http2Config {
@@ -106,15 +111,6 @@ pub enum FirstPoll {
     Spawned,
 }
 
-/// How much is allowed at once, and how much more each second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Allowed at once.
-    pub burst: u32,
-    /// Allowed again each second.
-    pub per_second: u32,
-}
-
 impl Default for Http2Config {
     fn default() -> Self {
         Self {
@@ -172,37 +168,29 @@ impl Default for Http2Config {
 }
 
 impl Http2Config {
+    /// What the connection's frames are counted against.
+    pub(super) fn frame_limits(&self) -> FrameLimits {
+        FrameLimits {
+            window_update_slack: self.window_update_slack,
+            pings: self.pings,
+            ping_policy: Some(PingPolicy::new(
+                self.min_ping_interval,
+                self.max_ping_strikes,
+            )),
+            settings_frames: self.settings_frames,
+            idle_frames: self.idle_frames,
+            faulty_streams: Some(self.faulty_streams),
+        }
+    }
+
     /// Says what is wrong with this configuration, if anything is.
     ///
     /// # Errors
     ///
     /// A sentence that names the field, its value and what it must be.
     pub fn check(&self) -> Result<(), String> {
-        let limits = [
-            ("stream_window", self.stream_window),
-            ("connection_window", self.connection_window),
-        ];
-        for (name, value) in limits {
-            // A window is at most 2^31-1. RFC 9113 §6.9.1.
-            if !(65_535..=0x7fff_ffff).contains(&value) {
-                return Err(format!(
-                    "{name} is {value}, but must be 65535 to 2147483647"
-                ));
-            }
-        }
-        if self.connection_window / 4 < self.stream_window {
-            return Err(format!(
-                "connection_window is {}, but must be at least four times stream_window ({})",
-                self.connection_window, self.stream_window
-            ));
-        }
-        // RFC 9113 §6.5.2 (SETTINGS_MAX_FRAME_SIZE).
-        if !(16_384..=0x00ff_ffff).contains(&self.max_frame_size) {
-            return Err(format!(
-                "max_frame_size is {}, but must be 16384 to 16777215",
-                self.max_frame_size
-            ));
-        }
+        check_windows(self.stream_window, self.connection_window)?;
+        check_frame_size(self.max_frame_size)?;
         if self.max_concurrent_streams == 0 {
             return Err("max_concurrent_streams is 0, but must be at least 1".to_owned());
         }

@@ -8,14 +8,32 @@
 
 use tokio::time::Instant;
 
-use super::config::Http2Config;
 use super::frame_scanner::{Found, FrameHead};
 use super::ping_policy::PingPolicy;
-use super::rate::Bucket;
+use super::rate::{Bucket, Rate};
 use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting};
 
 /// Small enough to be charged by h2: it holds 256 bytes less the payload against the connection.
 const SMALL_DATA_FRAME: usize = 256;
+
+/// How many frames of each kind a peer may send. `None` counts none against it.
+pub(super) struct FrameLimits {
+    pub(super) window_update_slack: u64,
+    pub(super) pings: Rate,
+    pub(super) ping_policy: Option<PingPolicy>,
+    pub(super) settings_frames: Rate,
+    pub(super) idle_frames: Rate,
+    pub(super) faulty_streams: Option<Rate>,
+}
+
+/// A GOAWAY of the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GoAway {
+    /// Its error code.
+    pub(crate) code: u32,
+    /// Its words for people.
+    pub(crate) text: Box<str>,
+}
 
 /// What passed, as far as the connection task asks for it.
 pub(crate) struct FrameCounts {
@@ -27,6 +45,10 @@ pub(crate) struct FrameCounts {
     pub(crate) settings: bool,
     /// The peer acknowledged ours.
     pub(crate) settings_acked: bool,
+    /// How many SETTINGS of the peer came, acknowledgements left out.
+    pub(crate) settings_frames_received: u64,
+    /// The peer's last GOAWAY.
+    pub(crate) goaway: Option<GoAway>,
     /// The header list size that the peer said it accepts.
     pub(crate) peer_max_header_list_size: Option<usize>,
     /// The first limit that the peer crossed.
@@ -44,10 +66,10 @@ pub(crate) struct FrameCounts {
     window_updates: u64,
     window_update_slack: u64,
     pings: Bucket,
-    ping_policy: PingPolicy,
+    ping_policy: Option<PingPolicy>,
     settings_frames: Bucket,
     idle_frames: Bucket,
-    faulty_streams: Bucket,
+    faulty_streams: Option<Bucket>,
     /// Words for the GOAWAY that h2 is about to write.
     pub(super) goaway_text: Option<&'static str>,
 }
@@ -57,12 +79,14 @@ pub(crate) struct FrameCounts {
 pub(crate) struct Abuse(pub(crate) &'static str);
 
 impl FrameCounts {
-    pub(super) fn new(config: &Http2Config, now: Instant) -> Self {
+    pub(super) fn new(limits: FrameLimits, now: Instant) -> Self {
         Self {
             last_read_at: now,
             header_block_since: None,
             settings: false,
             settings_acked: false,
+            settings_frames_received: 0,
+            goaway: None,
             peer_max_header_list_size: None,
             abuse: None,
             resets_written: 0,
@@ -72,18 +96,20 @@ impl FrameCounts {
             frames_answered: 0,
             frames_answered_at_ping: None,
             window_updates: 0,
-            window_update_slack: config.window_update_slack,
-            pings: Bucket::new(config.pings, now),
-            ping_policy: PingPolicy::new(config.min_ping_interval, config.max_ping_strikes),
-            settings_frames: Bucket::new(config.settings_frames, now),
-            idle_frames: Bucket::new(config.idle_frames, now),
-            faulty_streams: Bucket::new(config.faulty_streams, now),
+            window_update_slack: limits.window_update_slack,
+            pings: Bucket::new(limits.pings, now),
+            ping_policy: limits.ping_policy,
+            settings_frames: Bucket::new(limits.settings_frames, now),
+            idle_frames: Bucket::new(limits.idle_frames, now),
+            faulty_streams: limits.faulty_streams.map(|rate| Bucket::new(rate, now)),
             goaway_text: None,
         }
     }
 
     pub(super) fn calls_open(&mut self, any: bool) {
-        self.ping_policy.calls_open(any);
+        if let Some(policy) = &mut self.ping_policy {
+            policy.calls_open(any);
+        }
     }
 
     pub(super) fn read_at(&mut self, now: Instant) {
@@ -94,11 +120,11 @@ impl FrameCounts {
     pub(super) fn received(&mut self, found: Found<'_>, small_frames: &mut u32) {
         match found {
             Found::Head(head) => self.received_head(head, small_frames),
-            Found::Payload(head, payload, _) => {
-                if head.kind == frame_type::SETTINGS {
-                    self.received_settings(payload);
-                }
-            }
+            Found::Payload(head, payload, _) => match head.kind {
+                frame_type::SETTINGS => self.received_settings(payload),
+                frame_type::GOAWAY => self.received_goaway(payload),
+                _ => {}
+            },
             Found::BlockEnd => self.header_block_since = None,
         }
     }
@@ -125,12 +151,16 @@ impl FrameCounts {
                 (self.window_updates > allowed).then_some("too_many_window_updates")
             }
             frame_type::PING if !ack => {
-                let allowed = self.ping_policy.received(self.now) && self.ping_is_earned();
+                let now = self.now;
+                let policy = self.ping_policy.as_mut();
+                let timely = policy.is_none_or(|policy| policy.received(now));
+                let allowed = timely && self.ping_is_earned();
                 (!allowed).then_some("too_many_pings")
             }
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
                 self.settings |= !ack;
+                self.settings_frames_received += u64::from(!ack);
                 (!self.settings_frames.take(self.now)).then_some("too_many_settings")
             }
             // PING acknowledgements, PRIORITY, and types that we do not know.
@@ -151,6 +181,17 @@ impl FrameCounts {
         }
     }
 
+    // The last stream's id, an error code, and the rest is text. RFC 9113 §6.8.
+    fn received_goaway(&mut self, payload: &[u8]) {
+        let (code, text) = payload.split_at_checked(8).unwrap_or_default();
+        if let Some(&code) = code.last_chunk::<4>() {
+            self.goaway = Some(GoAway {
+                code: u32::from_be_bytes(code),
+                text: text.escape_ascii().to_string().into(),
+            });
+        }
+    }
+
     // Clients measure bandwidth with a PING for each of our frames, or fewer. Only those between which
     // we sent nothing cost a token.
     fn ping_is_earned(&mut self) -> bool {
@@ -164,7 +205,9 @@ impl FrameCounts {
             Found::Head(head) => {
                 if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
                     self.frames_answered += 1;
-                    self.ping_policy.answered();
+                    if let Some(policy) = &mut self.ping_policy {
+                        policy.answered();
+                    }
                 }
                 None
             }
@@ -197,7 +240,9 @@ impl FrameCounts {
             // h2's answer to a stream that broke the protocol.
             _ => {
                 self.resets_written += 1;
-                if !self.faulty_streams.take(self.now) {
+                let now = self.now;
+                let bucket = self.faulty_streams.as_mut();
+                if bucket.is_some_and(|bucket| !bucket.take(now)) {
                     self.abuse.get_or_insert(Abuse("too_many_stream_errors"));
                 }
             }

@@ -31,8 +31,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Io;
-use super::config::Http2Config;
-use super::frame_counts::FrameCounts;
+use super::frame_counts::{FrameCounts, FrameLimits};
 use super::frame_scanner::FrameScanner;
 use crate::spec::http2::{FRAME_HEAD_LENGTH, PREFACE, frame as frame_type};
 
@@ -53,8 +52,31 @@ const PASS_BY: usize = 64 * 1024;
 pub(crate) struct SharedMeter(Arc<Mutex<FrameMeter>>);
 
 impl SharedMeter {
-    pub(crate) fn new(io: Io, config: &Http2Config) -> Self {
-        Self(Arc::new(Mutex::new(FrameMeter::new(io, config))))
+    /// A server's end: the preface comes in.
+    #[cfg(feature = "server")]
+    pub(super) fn server(io: Io, limits: FrameLimits) -> Self {
+        Self::new(io, limits, PREFACE.len(), 0)
+    }
+
+    /// A client's end: the preface goes out.
+    #[cfg(feature = "client")]
+    pub(super) fn client(io: Io, limits: FrameLimits) -> Self {
+        Self::new(io, limits, 0, PREFACE.len())
+    }
+
+    fn new(io: Io, limits: FrameLimits, inbound_skip: usize, outbound_skip: usize) -> Self {
+        let now = Instant::now();
+        Self(Arc::new(Mutex::new(FrameMeter {
+            io,
+            read_ahead: BytesMut::new(),
+            more_is_likely: false,
+            small_frames: 0,
+            ended: false,
+            joined: BytesMut::new(),
+            inbound: FrameScanner::after(inbound_skip),
+            outbound: FrameScanner::after(outbound_skip),
+            counts: FrameCounts::new(limits, now),
+        })))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, FrameMeter> {
@@ -78,21 +100,6 @@ pub(crate) struct FrameMeter {
 }
 
 impl FrameMeter {
-    fn new(io: Io, config: &Http2Config) -> Self {
-        let now = Instant::now();
-        Self {
-            io,
-            read_ahead: BytesMut::new(),
-            more_is_likely: false,
-            small_frames: 0,
-            ended: false,
-            joined: BytesMut::new(),
-            inbound: FrameScanner::after(PREFACE.len()),
-            outbound: FrameScanner::after(0),
-            counts: FrameCounts::new(config, now),
-        }
-    }
-
     /// What passed so far.
     pub(crate) fn counts(&self) -> &FrameCounts {
         &self.counts

@@ -21,26 +21,45 @@
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
+#[cfg(feature = "client")]
+pub(crate) mod client_config;
+#[cfg(feature = "client")]
+pub(crate) mod client_connection;
+#[cfg(feature = "server")]
 pub(crate) mod config;
+#[cfg(feature = "client")]
+pub(crate) mod connect;
+#[cfg(feature = "server")]
 pub(crate) mod connection_shared;
 mod errors;
 mod frame_counts;
 mod frame_scanner;
+mod limits;
 mod meter;
 pub(crate) mod peer;
+#[cfg(feature = "server")]
 pub(crate) mod phase;
 mod ping_policy;
+#[cfg(feature = "server")]
 mod preface;
-mod rate;
+pub(crate) mod rate;
+#[cfg(feature = "server")]
 pub(crate) mod recv;
+#[cfg(feature = "server")]
 pub(crate) mod reply_queue;
+#[cfg(feature = "client")]
+pub(crate) mod response_reader;
+#[cfg(feature = "server")]
 pub(crate) mod response_writer;
-mod send;
+pub(crate) mod send;
+#[cfg(feature = "server")]
 pub(crate) mod server_connection;
+#[cfg(feature = "server")]
 pub(crate) mod server_stream;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+#[cfg(feature = "server")]
 mod unread;
 
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -26,6 +26,8 @@ pub enum PeerAddress {
     Unix,
     /// A pipe in this process.
     InProcess,
+    /// What a client's dialer was told to reach.
+    Named(Arc<str>),
 }
 
 impl Peer {
@@ -75,6 +77,7 @@ impl fmt::Display for PeerAddress {
             Self::Tcp(address) => fmt::Display::fmt(address, f),
             Self::Unix => f.write_str("unix"),
             Self::InProcess => f.write_str("in-process"),
+            Self::Named(name) => f.write_str(name),
         }
     }
 }

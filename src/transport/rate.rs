@@ -2,7 +2,14 @@
 
 use tokio::time::Instant;
 
-use super::config::Rate;
+/// How much is allowed at once, and how much more each second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Allowed at once.
+    pub burst: u32,
+    /// Allowed again each second.
+    pub per_second: u32,
+}
 
 /// Counts what a peer does against a [`Rate`].
 #[derive(Debug)]

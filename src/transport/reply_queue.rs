@@ -9,10 +9,13 @@
 //! no message is late for it.
 
 use std::any::Any;
+#[cfg(feature = "client")]
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
+use tokio::sync::Notify;
 
 use crate::wire::{Encoding, Metadata, Status};
 
@@ -53,6 +56,8 @@ pub(crate) struct QueueState {
     pub(crate) charge: Option<Box<dyn Any + Send>>,
     /// Why nothing can be queued any more.
     closed: Option<Status>,
+    /// Whoever waits for that.
+    sealed: Option<Arc<Notify>>,
     /// The handler, waiting for room.
     producer: Option<Waker>,
     /// The call's task.
@@ -76,6 +81,7 @@ impl ReplyQueue {
             queued_bytes: 0,
             charge: None,
             closed: None,
+            sealed: None,
             producer: None,
             writer: None,
         })))
@@ -113,6 +119,21 @@ impl ReplyQueue {
         state.closed = Some(status);
         if let Some(producer) = state.producer.take() {
             producer.wake();
+        }
+        if let Some(sealed) = &state.sealed {
+            sealed.notify_waiters();
+        }
+    }
+
+    /// Resolves when nothing can be queued any more: the call is over.
+    #[cfg(feature = "client")]
+    pub(crate) async fn sealed(&self) {
+        let sealed = Arc::clone(self.lock().sealed.get_or_insert_default());
+        let mut sealed = pin!(sealed.notified());
+        // Looked at after the waiting began, so that the end cannot come unseen between.
+        sealed.as_mut().enable();
+        if self.lock().closed.is_none() {
+            sealed.await;
         }
     }
 

@@ -18,12 +18,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::reply_queue::ReplyQueue;
-use super::send::SendHalf;
+use super::send::{Gone, SendHalf};
 use crate::wire::{ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError};
-
-/// The stream is no more: the client reset it, or its connection is lost. Nothing can be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
 
 /// Writes one response.
 pub(crate) struct ResponseWriter {
@@ -81,7 +77,7 @@ impl ResponseWriter {
                 self.body = Some(self.send_headers(metadata, encoding)?);
             }
             if let Some(body) = &mut self.body {
-                body.begin(bytes.freeze());
+                body.begin(bytes.freeze(), false);
             }
         }
     }
@@ -122,7 +118,7 @@ impl ResponseWriter {
     pub(crate) fn break_off(&mut self, status: Status) -> Result<(), Gone> {
         if self.is_blocked() {
             if let Some(body) = &mut self.body {
-                body.reset(h2::Reason::CANCEL);
+                body.cancel();
             }
             return Ok(());
         }
@@ -179,7 +175,7 @@ impl ResponseWriter {
             .respond
             .send_response(headers.into_response(), false)
             .map_err(|_| Gone)?;
-        Ok(SendHalf::new(stream, self.stall_timeout))
+        Ok(SendHalf::new(stream, Some(self.stall_timeout)))
     }
 }
 

@@ -13,24 +13,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
-use super::response_writer::Gone;
 use super::timer::poll_timer;
 
-/// The sending half of a stream whose Response-Headers have left.
+/// The stream is no more: the peer reset it, or its connection is lost. Nothing can be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// The sending half of a stream whose headers have left.
 pub(crate) struct SendHalf {
     stream: h2::SendStream<Bytes>,
     pending: Bytes,
-    stall_timeout: Duration,
+    /// Nothing follows what is pending.
+    last: bool,
+    stall_timeout: Option<Duration>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl SendHalf {
     /// A peer that takes no byte for `stall_timeout` has its stream reset.
-    pub(crate) fn new(stream: h2::SendStream<Bytes>, stall_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: h2::SendStream<Bytes>, stall_timeout: Option<Duration>) -> Self {
         Self {
             stream,
             pending: Bytes::new(),
+            last: false,
             stall_timeout,
             stalled: None,
         }
@@ -41,9 +47,17 @@ impl SendHalf {
         !self.pending.is_empty()
     }
 
-    /// Bytes to send next. Only when nothing else is pending.
-    pub(crate) fn begin(&mut self, bytes: Bytes) {
+    /// Bytes to send next, and whether they are the last. Only when nothing else is pending.
+    pub(crate) fn begin(&mut self, bytes: Bytes, last: bool) {
         self.pending = bytes;
+        self.last = last;
+    }
+
+    /// Hands over a whole request. What the peer has no room for yet waits in h2: it is in memory
+    /// anyway, and is all there will be.
+    #[cfg(feature = "client")]
+    pub(crate) fn send_whole(&mut self, bytes: Bytes) -> Result<(), Gone> {
+        self.stream.send_data(bytes, true).map_err(|_| Gone)
     }
 
     /// Hands over as much as there is room for. Ready when all of it is.
@@ -60,13 +74,16 @@ impl SendHalf {
             }
             self.stalled = None;
             let chunk = self.pending.split_to(room.min(self.pending.len()));
-            self.stream.send_data(chunk, false).map_err(|_| Gone)?;
+            let end_stream = self.last && self.pending.is_empty();
+            self.stream.send_data(chunk, end_stream).map_err(|_| Gone)?;
         }
         Poll::Ready(Ok(()))
     }
 
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
-        let timeout = self.stall_timeout;
+        let Some(timeout) = self.stall_timeout else {
+            return Poll::Pending;
+        };
         let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(poll_timer(timer.as_mut(), cx));
         self.stream.send_reset(h2::Reason::CANCEL);
@@ -92,8 +109,15 @@ impl SendHalf {
     }
 
     /// Breaks the stream off.
-    pub(crate) fn reset(&mut self, reason: h2::Reason) {
-        self.stream.send_reset(reason);
+    #[cfg(feature = "server")]
+    pub(crate) fn cancel(&mut self) {
+        self.stream.send_reset(h2::Reason::CANCEL);
+    }
+
+    /// Breaks the stream off after all that matters was said. gRPC-HTTP2 §Responses.
+    #[cfg(feature = "client")]
+    pub(crate) fn stop(&mut self) {
+        self.stream.send_reset(h2::Reason::NO_ERROR);
     }
 
     /// Ready when the peer reset the stream, or the connection is lost.

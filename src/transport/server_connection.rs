@@ -85,7 +85,7 @@ pub(crate) async fn serve_connection(
     start: StartCall,
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
-    let meter = SharedMeter::new(io, &config);
+    let meter = SharedMeter::server(io, config.frame_limits());
     let opening = timeout(config.preface_timeout, open(&meter, &config));
     let h2 = match phase.clone().until_cut(opening).await {
         Some(Ok(Ok(h2))) => h2,

@@ -124,8 +124,8 @@ impl StreamHalves {
         let recv = RecvHalf::new(self.body, 0, Arc::clone(&self.connection));
         read_to_end(&recv, &self.connection).await;
         if let Ok(stream) = self.respond.send_response(response, false) {
-            let mut send = SendHalf::new(stream, self.connection.config.send_stall_timeout);
-            send.begin(Bytes::from_static(body.as_bytes()));
+            let mut send = SendHalf::new(stream, Some(self.connection.config.send_stall_timeout));
+            send.begin(Bytes::from_static(body.as_bytes()), false);
             // Errors mean that the client is gone, as above.
             if poll_fn(|cx| send.poll_all(cx)).await.is_ok() {
                 let _ = send.finish();

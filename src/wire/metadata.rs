@@ -256,11 +256,17 @@ impl Metadata {
         fields.filter(|(name, _)| is_visible(name.as_str()))
     }
 
-    fn values(&self, name: &str) -> impl Iterator<Item = &HeaderValue> {
+    /// All values of a name as they stand on the wire.
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &HeaderValue> {
         let headers = self.headers.as_ref().filter(|_| is_visible(name));
         headers
             .into_iter()
             .flat_map(move |headers| headers.get_all(name))
+    }
+
+    /// Sets a name to one value. The caller knows that the application may see both.
+    pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers_mut().insert(name, value);
     }
 
     fn headers_mut(&mut self) -> &mut HeaderMap {

@@ -20,8 +20,9 @@
 //! ```
 //!
 //! Beside the productions stand [`header_size`], how header fields are counted, [`tables`], what a
-//! call's end means that has no status, [`decode_cost`], what a message takes once it is decoded,
-//! and [`error`], every rule that a peer can break.
+//! call's end means that has no status, [`retry`], what is said about trying again,
+//! [`decode_cost`], what a message takes once it is decoded, and [`error`], every rule that a peer
+//! can break.
 //!
 //! All of this is pure: bytes and header maps in, values out. There is no I/O, no clock and no
 //! task, so each rule can be read and tested by itself. In which order the parts come is the
@@ -40,6 +41,7 @@ pub mod path;
 pub mod percent;
 pub mod request_headers;
 pub mod response_headers;
+pub mod retry;
 pub mod status;
 pub mod status_details;
 pub mod tables;
@@ -54,5 +56,6 @@ pub use metadata::{Metadata, MetadataValue};
 pub use path::MethodPath;
 pub use request_headers::{Rejection, RequestHeaders};
 pub use response_headers::{NotGrpc, ResponseHeaders, ResponseStart};
+pub use retry::Pushback;
 pub use status::{Code, Origin, Status};
 pub use trailers::Trailers;

@@ -51,6 +51,19 @@ impl MethodPath {
         }
     }
 
+    /// The path of a method whose name is known when the program is written.
+    ///
+    /// # Panics
+    ///
+    /// If the text is not `/service/method`. Generated code only says what is.
+    #[must_use]
+    pub fn from_static(path: &'static str) -> Self {
+        match Self::parse(PathAndQuery::from_static(path)) {
+            Ok(path) => path,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// The service's name, such as `routeguide.RouteGuide`.
     #[must_use]
     pub fn service(&self) -> &str {

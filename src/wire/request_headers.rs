@@ -32,8 +32,8 @@ use http::uri::{Authority, Scheme};
 use http::{Extensions, Method, Request, Response, StatusCode, Uri, Version};
 
 use crate::spec::grpc::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, ENCODING, METHOD, TE, TIMEOUT, TRAILERS, USER_AGENT,
-    names,
+    ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, ENCODING, METHOD, PREVIOUS_RPC_ATTEMPTS, TE, TIMEOUT,
+    TRAILERS, USER_AGENT, names,
 };
 use crate::wire::compression::{AcceptEncoding, Encoding};
 use crate::wire::content_type::ContentType;
@@ -150,8 +150,15 @@ impl RequestHeaders {
     /// The head of a request to send.
     #[must_use]
     pub fn to_request(&self) -> Request<()> {
+        self.to_attempt(self.timeout, 0)
+    }
+
+    /// The head of one of several attempts to send a request: with the time that is left, and with how
+    /// many attempts went before, if there were any. gRFC A6 §Exposed Retry Metadata.
+    #[must_use]
+    pub fn to_attempt(&self, timeout: Option<Duration>, previous_attempts: u32) -> Request<()> {
         let mut headers = HeaderMap::with_capacity(FIXED_FIELDS + self.metadata.capacity());
-        if let Some(timeout) = self.timeout {
+        if let Some(timeout) = timeout {
             headers.insert(TIMEOUT, format_timeout(timeout));
         }
         headers.insert(TE, HeaderValue::from_static(TRAILERS));
@@ -165,6 +172,9 @@ impl RequestHeaders {
             headers.insert(ACCEPT_ENCODING, self.accept_encoding.header_value());
         }
         self.metadata.append_to(&mut headers);
+        if previous_attempts > 0 {
+            headers.insert(PREVIOUS_RPC_ATTEMPTS, previous_attempts.into());
+        }
 
         let mut request = Request::new(());
         *request.method_mut() = Method::POST;

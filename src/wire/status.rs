@@ -31,6 +31,9 @@ pub struct Status {
     pub metadata: Metadata,
     /// Who says so.
     pub origin: Origin,
+    /// The server's application has certainly not seen the request, so that the call can be made
+    /// again whatever it does. `false` says nothing. gRFC A6 §Transparent Retries.
+    pub unprocessed: bool,
 }
 
 /// Who made a [`Status`].
@@ -88,6 +91,7 @@ impl Status {
             details: Bytes::new(),
             metadata: Metadata::new(),
             origin: Origin::Local,
+            unprocessed: false,
         }
     }
 
@@ -102,6 +106,13 @@ impl Status {
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = metadata;
+        self
+    }
+
+    /// The same status, of a request that the server's application has certainly not seen.
+    #[must_use]
+    pub fn unprocessed(mut self) -> Self {
+        self.unprocessed = true;
         self
     }
 
@@ -230,6 +241,15 @@ impl Code {
         Self::ALL
             .into_iter()
             .find(|code| u32::from(code.number()) == number)
+    }
+
+    /// The code of a name such as `NOT_FOUND`, in any case; `None` for `OK`, which is no failure, and
+    /// for what is no name of a code.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.name().eq_ignore_ascii_case(name))
     }
 
     /// The code's name as the documents write it, such as `NOT_FOUND`.

@@ -43,7 +43,7 @@ impl Service for Mirror {
             let request: Request<String> = call.request().await?;
             let message = match call.method() {
                 "Peer" => {
-                    let peer = &request.peer;
+                    let peer = request.peer().unwrap();
                     let certificates = peer.certificates().iter().map(|der| hex(der));
                     let certificates: Vec<String> = certificates.collect();
                     format!("tls {} [{}]", peer.is_tls(), certificates.join(" "))

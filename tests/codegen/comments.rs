@@ -13,9 +13,9 @@ fn docs_of(test: &str, comment: &str) -> Vec<String> {
     let text = rust_of(test, &proto);
     let lines = text
         .lines()
-        .skip_while(|line| !line.starts_with("pub trait S"))
+        .skip_while(|line| !line.starts_with("    pub trait S"))
         .skip(1);
-    let docs = lines.map_while(|line| line.strip_prefix("    ///"));
+    let docs = lines.map_while(|line| line.strip_prefix("        ///"));
     docs.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
         .collect()
 }

@@ -45,7 +45,7 @@ fn a_service_is_a_trait_and_a_wrapper() {
 #[test]
 fn what_the_tests_compile_is_as_printed() {
     let scratch = scratch("printed");
-    let protos = ["keywords.proto", "comments.proto"];
+    let protos = ["keywords.proto", "comments.proto", "clients.proto"];
     options(&scratch)
         .compile(&protos, &[package("tests/codegen")])
         .unwrap();

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+pub mod clients;
 mod comments;
 mod committed;
 mod descriptors;

@@ -18,13 +18,26 @@ fn greeter_with(test: &str, change: impl FnOnce(&mut Options)) -> String {
 }
 
 #[test]
-fn without_server_there_are_messages_alone() {
-    let text = greeter_with("no_server", |options| options.server = false);
-    assert!(text.contains("pub struct HelloRequest {"), "{text}");
-    assert!(
-        !text.contains("trait Greeter") && !text.contains("::barewire::"),
-        "{text}"
-    );
+#[rustfmt::skip]
+fn services_become_what_is_asked_for() {
+    let cases = [
+        // server  client
+        (true,     true),
+        (true,     false),
+        (false,    true),
+        (false,    false),
+    ];
+    for (server, client) in cases {
+        let text = greeter_with("asked_for", |options| (options.server, options.client) = (server, client));
+        assert!(text.contains("pub struct HelloRequest {"), "{text}");
+        for item in ["::barewire::__server! {", "pub trait Greeter:", "pub struct GreeterServer<T>"] {
+            assert_eq!(text.contains(item), server, "{item}: {text}");
+        }
+        for item in ["::barewire::__client! {", "pub struct GreeterClient {"] {
+            assert_eq!(text.contains(item), client, "{item}: {text}");
+        }
+        assert_eq!(text.contains("::barewire::"), server || client, "{text}");
+    }
 }
 
 #[test]

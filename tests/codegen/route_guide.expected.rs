@@ -61,73 +61,138 @@ pub struct RouteSummary {
     pub elapsed_time: i32,
 }
 
-/// Knows places, and what was said at them.
-pub trait RouteGuide: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// Tells what is at a point. Where nothing is known, the feature has no name.
-    fn get_feature(
-        &self,
-        request: ::barewire::Request<Point>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Feature>, ::barewire::Status>,
-    > + ::std::marker::Send;
+::barewire::__server! {
+    /// Knows places, and what was said at them.
+    pub trait RouteGuide: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// Tells what is at a point. Where nothing is known, the feature has no name.
+        fn get_feature(
+            &self,
+            request: ::barewire::Request<Point>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Feature>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// Lists the known features within a rectangle.
-    fn list_features(
-        &self,
-        request: ::barewire::Request<Rectangle>,
-        replies: ::barewire::Replies<Feature>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// Lists the known features within a rectangle.
+        fn list_features(
+            &self,
+            request: ::barewire::Request<Rectangle>,
+            replies: ::barewire::Replies<Feature>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// Takes the points of a route, and sums it up when the route ends.
-    fn record_route(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Point>>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<RouteSummary>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// Takes the points of a route, and sums it up when the route ends.
+        fn record_route(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Point>>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<RouteSummary>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// Takes notes, and answers each with those taken before at the same place.
-    fn route_chat(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<RouteNote>>,
-        replies: ::barewire::Replies<RouteNote>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// Takes notes, and answers each with those taken before at the same place.
+        fn route_chat(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<RouteNote>>,
+            replies: ::barewire::Replies<RouteNote>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
+    }
+
+    /// Serves `routeguide.RouteGuide` with what implements [`RouteGuide`].
+    pub struct RouteGuideServer<T>(pub T);
+
+    impl<T: RouteGuide> ::barewire::Service for RouteGuideServer<T> {
+        fn name(&self) -> &'static str {
+            "routeguide.RouteGuide"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("routeguide.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "GetFeature" => {
+                        let request = call.request().await?;
+                        let response = handler.get_feature(request).await?;
+                        call.reply(response).await
+                    }
+                    "ListFeatures" => {
+                        let request = call.request().await?;
+                        handler.list_features(request, call.replies()).await
+                    }
+                    "RecordRoute" => {
+                        let response = handler.record_route(call.requests()).await?;
+                        call.reply(response).await
+                    }
+                    "RouteChat" => handler.route_chat(call.requests(), call.replies()).await,
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
 }
 
-/// Serves `routeguide.RouteGuide` with what implements [`RouteGuide`].
-pub struct RouteGuideServer<T>(pub T);
-
-impl<T: RouteGuide> ::barewire::Service for RouteGuideServer<T> {
-    fn name(&self) -> &'static str {
-        "routeguide.RouteGuide"
+::barewire::__client! {
+    /// Knows places, and what was said at them.
+    #[derive(Clone, Debug)]
+    pub struct RouteGuideClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("routeguide.descriptor_set.bin")
-    }
+    impl RouteGuideClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "GetFeature" => {
-                    let request = call.request().await?;
-                    let response = handler.get_feature(request).await?;
-                    call.reply(response).await
-                }
-                "ListFeatures" => {
-                    let request = call.request().await?;
-                    handler.list_features(request, call.replies()).await
-                }
-                "RecordRoute" => {
-                    let response = handler.record_route(call.requests()).await?;
-                    call.reply(response).await
-                }
-                "RouteChat" => handler.route_chat(call.requests(), call.replies()).await,
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// Tells what is at a point. Where nothing is known, the feature has no name.
+        pub async fn get_feature(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Point>>,
+        ) -> ::std::result::Result<::barewire::Response<Feature>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/routeguide.RouteGuide/GetFeature");
+            self.channel.unary(path, request).await
+        }
+
+        /// Lists the known features within a rectangle.
+        pub async fn list_features(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Rectangle>>,
+        ) -> ::std::result::Result<::barewire::Inbound<Feature>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/routeguide.RouteGuide/ListFeatures");
+            self.channel.server_streaming(path, request).await
+        }
+
+        /// Takes the points of a route, and sums it up when the route ends.
+        pub async fn record_route(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (
+                ::barewire::Outbound<Point>,
+                ::barewire::Inbound<RouteSummary>,
+            ),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/routeguide.RouteGuide/RecordRoute");
+            self.channel.client_streaming(path, request).await
+        }
+
+        /// Takes notes, and answers each with those taken before at the same place.
+        pub async fn route_chat(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (
+                ::barewire::Outbound<RouteNote>,
+                ::barewire::Inbound<RouteNote>,
+            ),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/routeguide.RouteGuide/RouteChat");
+            self.channel.bidi(path, request).await
+        }
     }
 }

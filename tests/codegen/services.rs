@@ -28,8 +28,8 @@ fn methods_have_the_names_that_rust_gives() {
     let proto = format!("syntax = 'proto3'; package names; service S {{ {methods} }} message M {{}}");
     let text = rust_of("method_names", &proto);
     for (name, rust_name) in cases {
-        assert!(text.contains(&format!("    fn {rust_name}(\n")), "{name}: {text}");
-        assert!(text.contains(&format!("\n                \"{name}\" => {{\n")), "{name}: {text}");
+        assert!(text.contains(&format!("        fn {rust_name}(\n")), "{name}: {text}");
+        assert!(text.contains(&format!("\n                    \"{name}\" => {{\n")), "{name}: {text}");
         assert!(text.contains(&format!(" handler.{rust_name}(request).await?;\n")), "{name}: {text}");
     }
 }
@@ -37,16 +37,18 @@ fn methods_have_the_names_that_rust_gives() {
 #[test]
 #[rustfmt::skip]
 fn the_arguments_are_the_line_of_the_proto() {
-    let cases = [
-        ("rpc A(In) returns (Out);",               "request: ::barewire::Request<In>,\n    )",                                                             "Response<Out>"),
-        ("rpc A(In) returns (stream Out);",        "request: ::barewire::Request<In>,\n        replies: ::barewire::Replies<Out>,\n    )",                  "Result<()"),
-        ("rpc A(stream In) returns (Out);",        "requests: ::barewire::Request<::barewire::Inbound<In>>,\n    )",                                       "Response<Out>"),
-        ("rpc A(stream In) returns (stream Out);", "requests: ::barewire::Request<::barewire::Inbound<In>>,\n        replies: ::barewire::Replies<Out>,\n", "Result<()"),
+    let cases: [(&str, &[&str], &str); 4] = [
+        ("rpc A(In) returns (Out);",               &["request: ::barewire::Request<In>,"],                                                              "Response<Out>"),
+        ("rpc A(In) returns (stream Out);",        &["request: ::barewire::Request<In>,", "replies: ::barewire::Replies<Out>,"],                        "Result<()"),
+        ("rpc A(stream In) returns (Out);",        &["requests: ::barewire::Request<::barewire::Inbound<In>>,"],                                        "Response<Out>"),
+        ("rpc A(stream In) returns (stream Out);", &["requests: ::barewire::Request<::barewire::Inbound<In>>,", "replies: ::barewire::Replies<Out>,"],  "Result<()"),
     ];
     for (method, arguments, result) in cases {
         let proto = format!("syntax = 'proto3'; service S {{ {method} }} message In {{}} message Out {{}}");
         let text = rust_of("kinds", &proto);
-        assert!(text.contains(&format!("    fn a(\n        &self,\n        {arguments}")), "{method}: {text}");
+        let arguments: String = arguments.iter().map(|argument| format!("            {argument}\n")).collect();
+        let head = format!("        fn a(\n            &self,\n{arguments}        ) -> ");
+        assert!(text.contains(&head), "{method}: {text}");
         assert!(text.contains(&format!("{result}, ::barewire::Status>")), "{method}: {text}");
     }
 }
@@ -64,7 +66,7 @@ fn a_service_without_package_is_called_by_its_own_name() {
     );
 
     let text = String::from_utf8_lossy(&written["_.rs"]);
-    assert!(text.contains("fn name(&self) -> &'static str {\n        \"Contact\"\n    }"));
+    assert!(text.contains("fn name(&self) -> &'static str {\n            \"Contact\"\n        }"));
     assert!(text.contains("\"sendStatus\" => handler.send_status("));
 }
 
@@ -78,6 +80,7 @@ fn a_service_may_have_no_method() {
         text.contains("pub trait Nothing: ::std::marker::Send + ::std::marker::Sync + 'static {}")
     );
     assert!(text.contains("Err(call.unknown_method())"));
+    assert!(text.contains("pub struct NothingClient {"), "{text}");
     // With no method, these would be warnings of the compiler.
     for unused in ["handler", "mut call", "match"] {
         assert!(!text.contains(unused), "{unused}: {text}");
@@ -104,7 +107,7 @@ fn messages_may_be_called_like_what_services_are_printed_with() {
     let scratch = scratch("keywords");
     options(&scratch).compile(&["keywords.proto"], &[package("tests/codegen")]).unwrap();
     let text = String::from_utf8(written(&scratch)["codegen.keywords.rs"].clone()).unwrap();
-    let services = &text[text.find("pub trait Match").unwrap()..];
+    let services = &text[text.find("::barewire::__server!").unwrap()..];
 
     let cases = [
         ("Result<",   "::std::result::Result<"),
@@ -118,6 +121,10 @@ fn messages_may_be_called_like_what_services_are_printed_with() {
         ("Service for", "::barewire::Service for"),
         ("ServerCall)", "::barewire::ServerCall)"),
         ("Serving<",  "::barewire::Serving<"),
+        ("Into<",     "::std::convert::Into<"),
+        ("Outbound<", "::barewire::Outbound<"),
+        ("Channel,",  "::barewire::Channel,"),
+        ("MethodPath::", "::barewire::MethodPath::"),
     ];
     for (name, path) in cases {
         assert!(services.contains(path), "{path}");
@@ -186,6 +193,8 @@ fn two_names_that_become_one_are_an_error() {
         ("service S {\n rpc GetX(M) returns (M);\n  rpc get_x(M) returns (M); }", "3:3: methods `GetX` and `get_x` would both be `get_x` in Rust"),
         ("service S {\n rpc self(M) returns (M); rpc Self(M) returns (M); }",     "2:27: methods `self` and `Self` would both be `self_` in Rust"),
         ("service S {}\nmessage SServer {}",                                     "2:1: two items would be `SServer` in Rust"),
+        ("message SClient {}\n service S {}",                                    "1:44: two items would be `SClient` in Rust"),
+        ("service S {}\n service SClient {}",                                    "2:2: two items would be `SClient` in Rust"),
         ("service my_service {}\n  service MyService {}",                         "2:3: two items would be `MyService` in Rust"),
         ("message my_message {}\n   enum MyMessage { NONE = 0; }",                "2:4: two items would be `MyMessage` in Rust"),
     ];

@@ -71,71 +71,118 @@ pub struct HealthListResponse {
     pub statuses: ::std::collections::HashMap<::prost::alloc::string::String, HealthCheckResponse>,
 }
 
-/// Tells whether services are being served.
-pub trait Health: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// Tells it once. An unknown service is NOT_FOUND.
-    fn check(
-        &self,
-        request: ::barewire::Request<HealthCheckRequest>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<
-            ::barewire::Response<HealthCheckResponse>,
-            ::barewire::Status,
-        >,
-    > + ::std::marker::Send;
+::barewire::__server! {
+    /// Tells whether services are being served.
+    pub trait Health: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// Tells it once. An unknown service is NOT_FOUND.
+        fn check(
+            &self,
+            request: ::barewire::Request<HealthCheckRequest>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<
+                ::barewire::Response<HealthCheckResponse>,
+                ::barewire::Status,
+            >,
+        > + ::std::marker::Send;
 
-    /// Tells it at once and again whenever it changes. An unknown service is SERVICE_UNKNOWN until it appears.
-    fn watch(
-        &self,
-        request: ::barewire::Request<HealthCheckRequest>,
-        replies: ::barewire::Replies<HealthCheckResponse>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// Tells it at once and again whenever it changes. An unknown service is SERVICE_UNKNOWN until it appears.
+        fn watch(
+            &self,
+            request: ::barewire::Request<HealthCheckRequest>,
+            replies: ::barewire::Replies<HealthCheckResponse>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// Tells it of every service at once.
-    fn list(
-        &self,
-        request: ::barewire::Request<HealthListRequest>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<
-            ::barewire::Response<HealthListResponse>,
-            ::barewire::Status,
-        >,
-    > + ::std::marker::Send;
+        /// Tells it of every service at once.
+        fn list(
+            &self,
+            request: ::barewire::Request<HealthListRequest>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<
+                ::barewire::Response<HealthListResponse>,
+                ::barewire::Status,
+            >,
+        > + ::std::marker::Send;
+    }
+
+    /// Serves `grpc.health.v1.Health` with what implements [`Health`].
+    pub struct HealthServer<T>(pub T);
+
+    impl<T: Health> ::barewire::Service for HealthServer<T> {
+        fn name(&self) -> &'static str {
+            "grpc.health.v1.Health"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("grpc.health.v1.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "Check" => {
+                        let request = call.request().await?;
+                        let response = handler.check(request).await?;
+                        call.reply(response).await
+                    }
+                    "Watch" => {
+                        let request = call.request().await?;
+                        handler.watch(request, call.replies()).await
+                    }
+                    "List" => {
+                        let request = call.request().await?;
+                        let response = handler.list(request).await?;
+                        call.reply(response).await
+                    }
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
 }
 
-/// Serves `grpc.health.v1.Health` with what implements [`Health`].
-pub struct HealthServer<T>(pub T);
-
-impl<T: Health> ::barewire::Service for HealthServer<T> {
-    fn name(&self) -> &'static str {
-        "grpc.health.v1.Health"
+::barewire::__client! {
+    /// Tells whether services are being served.
+    #[derive(Clone, Debug)]
+    pub struct HealthClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("grpc.health.v1.descriptor_set.bin")
-    }
+    impl HealthClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "Check" => {
-                    let request = call.request().await?;
-                    let response = handler.check(request).await?;
-                    call.reply(response).await
-                }
-                "Watch" => {
-                    let request = call.request().await?;
-                    handler.watch(request, call.replies()).await
-                }
-                "List" => {
-                    let request = call.request().await?;
-                    let response = handler.list(request).await?;
-                    call.reply(response).await
-                }
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// Tells it once. An unknown service is NOT_FOUND.
+        pub async fn check(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<HealthCheckRequest>>,
+        ) -> ::std::result::Result<::barewire::Response<HealthCheckResponse>, ::barewire::Status>
+        {
+            let path = ::barewire::MethodPath::from_static("/grpc.health.v1.Health/Check");
+            self.channel.unary(path, request).await
+        }
+
+        /// Tells it at once and again whenever it changes. An unknown service is SERVICE_UNKNOWN until it appears.
+        pub async fn watch(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<HealthCheckRequest>>,
+        ) -> ::std::result::Result<::barewire::Inbound<HealthCheckResponse>, ::barewire::Status>
+        {
+            let path = ::barewire::MethodPath::from_static("/grpc.health.v1.Health/Watch");
+            self.channel.server_streaming(path, request).await
+        }
+
+        /// Tells it of every service at once.
+        pub async fn list(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<HealthListRequest>>,
+        ) -> ::std::result::Result<::barewire::Response<HealthListResponse>, ::barewire::Status>
+        {
+            let path = ::barewire::MethodPath::from_static("/grpc.health.v1.Health/List");
+            self.channel.unary(path, request).await
+        }
     }
 }

@@ -131,40 +131,74 @@ pub struct ErrorResponse {
     pub error_message: ::prost::alloc::string::String,
 }
 
-/// Tells clients which services there are and what their messages look like.
-pub trait ServerReflection: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// Answers each question in turn.
-    fn server_reflection_info(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<ServerReflectionRequest>>,
-        replies: ::barewire::Replies<ServerReflectionResponse>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+::barewire::__server! {
+    /// Tells clients which services there are and what their messages look like.
+    pub trait ServerReflection: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// Answers each question in turn.
+        fn server_reflection_info(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<ServerReflectionRequest>>,
+            replies: ::barewire::Replies<ServerReflectionResponse>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
+    }
+
+    /// Serves `grpc.reflection.v1alpha.ServerReflection` with what implements [`ServerReflection`].
+    pub struct ServerReflectionServer<T>(pub T);
+
+    impl<T: ServerReflection> ::barewire::Service for ServerReflectionServer<T> {
+        fn name(&self) -> &'static str {
+            "grpc.reflection.v1alpha.ServerReflection"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("grpc.reflection.v1alpha.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "ServerReflectionInfo" => {
+                        handler
+                            .server_reflection_info(call.requests(), call.replies())
+                            .await
+                    }
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
 }
 
-/// Serves `grpc.reflection.v1alpha.ServerReflection` with what implements [`ServerReflection`].
-pub struct ServerReflectionServer<T>(pub T);
-
-impl<T: ServerReflection> ::barewire::Service for ServerReflectionServer<T> {
-    fn name(&self) -> &'static str {
-        "grpc.reflection.v1alpha.ServerReflection"
+::barewire::__client! {
+    /// Tells clients which services there are and what their messages look like.
+    #[derive(Clone, Debug)]
+    pub struct ServerReflectionClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("grpc.reflection.v1alpha.descriptor_set.bin")
-    }
+    impl ServerReflectionClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "ServerReflectionInfo" => {
-                    handler
-                        .server_reflection_info(call.requests(), call.replies())
-                        .await
-                }
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// Answers each question in turn.
+        pub async fn server_reflection_info(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (
+                ::barewire::Outbound<ServerReflectionRequest>,
+                ::barewire::Inbound<ServerReflectionResponse>,
+            ),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static(
+                "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+            );
+            self.channel.bidi(path, request).await
+        }
     }
 }

@@ -82,86 +82,158 @@ pub mod words {
     }
 }
 
-/// A comment with stars; see \[Foo\]\[my.Foo\], Map\<string, T>, and `code <T> [x]`.
-///
-/// - A list
-///   with a second line
-///   without indentation,
-///   - a list within,
-/// - and an end.
-///
-/// A paragraph about <https://example.com/a_(b)> and [this](https://example.com/c).
-///
-/// ```text
-///  let indented = code[0];
-/// ```
-///
-/// The end.
-pub trait Talk: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// Three slashes.
-    /// ```text
-    /// fn code() {
-    /// ```
-    /// \> A quotation
-    /// that goes on.
+::barewire::__server! {
+    /// A comment with stars; see \[Foo\]\[my.Foo\], Map\<string, T>, and `code <T> [x]`.
     ///
-    /// 3. Not one.
+    /// - A list
+    ///   with a second line
+    ///   without indentation,
+    ///   - a list within,
+    /// - and an end.
     ///
-    /// And behind it, \[too\].
-    fn first(
-        &self,
-        request: ::barewire::Request<Words>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Words>, ::barewire::Status>,
-    > + ::std::marker::Send;
-
+    /// A paragraph about <https://example.com/a_(b)> and [this](https://example.com/c).
+    ///
     /// ```text
-    /// A fence without an end.
+    ///  let indented = code[0];
     /// ```
-    fn second(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Words>>,
-        replies: ::barewire::Replies<Words>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+    ///
+    /// The end.
+    pub trait Talk: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// Three slashes.
+        /// ```text
+        /// fn code() {
+        /// ```
+        /// \> A quotation
+        /// that goes on.
+        ///
+        /// 3. Not one.
+        ///
+        /// And behind it, \[too\].
+        fn first(
+            &self,
+            request: ::barewire::Request<Words>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Words>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Third`.
-    fn third(
-        &self,
-        request: ::barewire::Request<Words>,
-        replies: ::barewire::Replies<Words>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// ```text
+        /// A fence without an end.
+        /// ```
+        fn second(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Words>>,
+            replies: ::barewire::Replies<Words>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
+
+        /// The call `Third`.
+        fn third(
+            &self,
+            request: ::barewire::Request<Words>,
+            replies: ::barewire::Replies<Words>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
+    }
+
+    /// Serves `codegen.comments.Talk` with what implements [`Talk`].
+    pub struct TalkServer<T>(pub T);
+
+    impl<T: Talk> ::barewire::Service for TalkServer<T> {
+        fn name(&self) -> &'static str {
+            "codegen.comments.Talk"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "First" => {
+                        let request = call.request().await?;
+                        let response = handler.first(request).await?;
+                        call.reply(response).await
+                    }
+                    "Second" => handler.second(call.requests(), call.replies()).await,
+                    "Third" => {
+                        let request = call.request().await?;
+                        handler.third(request, call.replies()).await
+                    }
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
 }
 
-/// Serves `codegen.comments.Talk` with what implements [`Talk`].
-pub struct TalkServer<T>(pub T);
-
-impl<T: Talk> ::barewire::Service for TalkServer<T> {
-    fn name(&self) -> &'static str {
-        "codegen.comments.Talk"
+::barewire::__client! {
+    /// A comment with stars; see \[Foo\]\[my.Foo\], Map\<string, T>, and `code <T> [x]`.
+    ///
+    /// - A list
+    ///   with a second line
+    ///   without indentation,
+    ///   - a list within,
+    /// - and an end.
+    ///
+    /// A paragraph about <https://example.com/a_(b)> and [this](https://example.com/c).
+    ///
+    /// ```text
+    ///  let indented = code[0];
+    /// ```
+    ///
+    /// The end.
+    #[derive(Clone, Debug)]
+    pub struct TalkClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
-    }
+    impl TalkClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "First" => {
-                    let request = call.request().await?;
-                    let response = handler.first(request).await?;
-                    call.reply(response).await
-                }
-                "Second" => handler.second(call.requests(), call.replies()).await,
-                "Third" => {
-                    let request = call.request().await?;
-                    handler.third(request, call.replies()).await
-                }
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// Three slashes.
+        /// ```text
+        /// fn code() {
+        /// ```
+        /// \> A quotation
+        /// that goes on.
+        ///
+        /// 3. Not one.
+        ///
+        /// And behind it, \[too\].
+        pub async fn first(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Words>>,
+        ) -> ::std::result::Result<::barewire::Response<Words>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.comments.Talk/First");
+            self.channel.unary(path, request).await
+        }
+
+        /// ```text
+        /// A fence without an end.
+        /// ```
+        pub async fn second(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (::barewire::Outbound<Words>, ::barewire::Inbound<Words>),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.comments.Talk/Second");
+            self.channel.bidi(path, request).await
+        }
+
+        /// The call `Third`.
+        pub async fn third(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Words>>,
+        ) -> ::std::result::Result<::barewire::Inbound<Words>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.comments.Talk/Third");
+            self.channel.server_streaming(path, request).await
+        }
     }
 }

@@ -426,474 +426,835 @@ pub struct Call {
     pub value: ::prost::alloc::string::String,
 }
 
-/// Every method is a keyword, or a method that every type has.
-pub trait Match: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// The call `type`.
-    fn r#type(
-        &self,
-        request: ::barewire::Request<Type>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<r#type::Self_>, ::barewire::Status>,
-    > + ::std::marker::Send;
+::barewire::__server! {
+    /// Every method is a keyword, or a method that every type has.
+    pub trait Match: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// The call `type`.
+        fn r#type(
+            &self,
+            request: ::barewire::Request<Type>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<r#type::Self_>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Match`.
-    fn r#match(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Result>>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Option>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `Match`.
+        fn r#match(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Result>>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Option>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `async`.
-    fn r#async(
-        &self,
-        request: ::barewire::Request<Some>,
-        replies: ::barewire::Replies<Ok>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// The call `async`.
+        fn r#async(
+            &self,
+            request: ::barewire::Request<Some>,
+            replies: ::barewire::Replies<Ok>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// The call `Await`.
-    fn r#await(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Err>>,
-        replies: ::barewire::Replies<None>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// The call `Await`.
+        fn r#await(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Err>>,
+            replies: ::barewire::Replies<None>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// The call `self`.
-    fn self_(
-        &self,
-        request: ::barewire::Request<String>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Vec>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `self`.
+        fn self_(
+            &self,
+            request: ::barewire::Request<String>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Vec>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Box`.
-    fn r#box(
-        &self,
-        request: ::barewire::Request<Box>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Request>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `Box`.
+        fn r#box(
+            &self,
+            request: ::barewire::Request<Box>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Request>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `crate`.
-    fn crate_(
-        &self,
-        request: ::barewire::Request<Response>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Status>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `crate`.
+        fn crate_(
+            &self,
+            request: ::barewire::Request<Response>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Status>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `super`.
-    fn super_(
-        &self,
-        request: ::barewire::Request<Service>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Server>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `super`.
+        fn super_(
+            &self,
+            request: ::barewire::Request<Service>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Server>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `gen`.
-    fn r#gen(
-        &self,
-        request: ::barewire::Request<Inbound>,
-        replies: ::barewire::Replies<Replies>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// The call `gen`.
+        fn r#gen(
+            &self,
+            request: ::barewire::Request<Inbound>,
+            replies: ::barewire::Replies<Replies>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// The call `extern`.
-    fn extern_(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Future>>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Send>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `extern`.
+        fn extern_(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Future>>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Send>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `static`.
-    fn r#static(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<Sync>>,
-        replies: ::barewire::Replies<Serving>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// The call `static`.
+        fn r#static(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<Sync>>,
+            replies: ::barewire::Replies<Serving>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
 
-    /// The call `dyn`.
-    fn r#dyn(
-        &self,
-        request: ::barewire::Request<ServerCall>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Metadata>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `dyn`.
+        fn r#dyn(
+            &self,
+            request: ::barewire::Request<ServerCall>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Metadata>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `try`.
-    fn r#try(
-        &self,
-        request: ::barewire::Request<r#type::T>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Default>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `try`.
+        fn r#try(
+            &self,
+            request: ::barewire::Request<r#type::T>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Default>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Yield`.
-    fn r#yield(
-        &self,
-        request: ::barewire::Request<Str>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<U8>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `Yield`.
+        fn r#yield(
+            &self,
+            request: ::barewire::Request<Str>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<U8>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `union`.
-    fn union(
-        &self,
-        request: ::barewire::Request<Clone>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<PartialEq>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `union`.
+        fn union(
+            &self,
+            request: ::barewire::Request<Clone>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<PartialEq>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Into`.
-    fn into(
-        &self,
-        request: ::barewire::Request<Debug>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Message>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `Into`.
+        fn into(
+            &self,
+            request: ::barewire::Request<Debug>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Message>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `TryInto`.
-    fn try_into(
-        &self,
-        request: ::barewire::Request<Iterator>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Drop>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `TryInto`.
+        fn try_into(
+            &self,
+            request: ::barewire::Request<Iterator>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Drop>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `clone`.
-    fn clone(
-        &self,
-        request: ::barewire::Request<Core>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Std>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `clone`.
+        fn clone(
+            &self,
+            request: ::barewire::Request<Core>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Std>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `Borrow`.
-    fn borrow(
-        &self,
-        request: ::barewire::Request<Prost>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Barewire>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `Borrow`.
+        fn borrow(
+            &self,
+            request: ::barewire::Request<Prost>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Barewire>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `name`.
-    fn name(
-        &self,
-        request: ::barewire::Request<Pin>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Phantom>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `name`.
+        fn name(
+            &self,
+            request: ::barewire::Request<Pin>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Phantom>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `serve`.
-    fn serve(
-        &self,
-        request: ::barewire::Request<Sized>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Fn>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `serve`.
+        fn serve(
+            &self,
+            request: ::barewire::Request<Sized>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Fn>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `drain`.
-    fn drain(
-        &self,
-        request: ::barewire::Request<AsRef>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<ToString>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `drain`.
+        fn drain(
+            &self,
+            request: ::barewire::Request<AsRef>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<ToString>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `fileDescriptorSet`.
-    fn file_descriptor_set(
-        &self,
-        request: ::barewire::Request<From>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Copy>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `fileDescriptorSet`.
+        fn file_descriptor_set(
+            &self,
+            request: ::barewire::Request<From>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Copy>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `GetHTTPThing`.
-    fn get_http_thing(
-        &self,
-        request: ::barewire::Request<Eq>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Hash>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `GetHTTPThing`.
+        fn get_http_thing(
+            &self,
+            request: ::barewire::Request<Eq>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Hash>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `sayHello`.
-    fn say_hello(
-        &self,
-        request: ::barewire::Request<Ord>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<U>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `sayHello`.
+        fn say_hello(
+            &self,
+            request: ::barewire::Request<Ord>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<U>, ::barewire::Status>,
+        > + ::std::marker::Send;
 
-    /// The call `request`.
-    fn request(
-        &self,
-        request: ::barewire::Request<Handler>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<Call>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// The call `request`.
+        fn request(
+            &self,
+            request: ::barewire::Request<Handler>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<Call>, ::barewire::Status>,
+        > + ::std::marker::Send;
+    }
+
+    /// Serves `codegen.keywords.Match` with what implements [`Match`].
+    pub struct MatchServer<T>(pub T);
+
+    impl<T: Match> ::barewire::Service for MatchServer<T> {
+        fn name(&self) -> &'static str {
+            "codegen.keywords.Match"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "type" => {
+                        let request = call.request().await?;
+                        let response = handler.r#type(request).await?;
+                        call.reply(response).await
+                    }
+                    "Match" => {
+                        let response = handler.r#match(call.requests()).await?;
+                        call.reply(response).await
+                    }
+                    "async" => {
+                        let request = call.request().await?;
+                        handler.r#async(request, call.replies()).await
+                    }
+                    "Await" => handler.r#await(call.requests(), call.replies()).await,
+                    "self" => {
+                        let request = call.request().await?;
+                        let response = handler.self_(request).await?;
+                        call.reply(response).await
+                    }
+                    "Box" => {
+                        let request = call.request().await?;
+                        let response = handler.r#box(request).await?;
+                        call.reply(response).await
+                    }
+                    "crate" => {
+                        let request = call.request().await?;
+                        let response = handler.crate_(request).await?;
+                        call.reply(response).await
+                    }
+                    "super" => {
+                        let request = call.request().await?;
+                        let response = handler.super_(request).await?;
+                        call.reply(response).await
+                    }
+                    "gen" => {
+                        let request = call.request().await?;
+                        handler.r#gen(request, call.replies()).await
+                    }
+                    "extern" => {
+                        let response = handler.extern_(call.requests()).await?;
+                        call.reply(response).await
+                    }
+                    "static" => handler.r#static(call.requests(), call.replies()).await,
+                    "dyn" => {
+                        let request = call.request().await?;
+                        let response = handler.r#dyn(request).await?;
+                        call.reply(response).await
+                    }
+                    "try" => {
+                        let request = call.request().await?;
+                        let response = handler.r#try(request).await?;
+                        call.reply(response).await
+                    }
+                    "Yield" => {
+                        let request = call.request().await?;
+                        let response = handler.r#yield(request).await?;
+                        call.reply(response).await
+                    }
+                    "union" => {
+                        let request = call.request().await?;
+                        let response = handler.union(request).await?;
+                        call.reply(response).await
+                    }
+                    "Into" => {
+                        let request = call.request().await?;
+                        let response = handler.into(request).await?;
+                        call.reply(response).await
+                    }
+                    "TryInto" => {
+                        let request = call.request().await?;
+                        let response = handler.try_into(request).await?;
+                        call.reply(response).await
+                    }
+                    "clone" => {
+                        let request = call.request().await?;
+                        let response = handler.clone(request).await?;
+                        call.reply(response).await
+                    }
+                    "Borrow" => {
+                        let request = call.request().await?;
+                        let response = handler.borrow(request).await?;
+                        call.reply(response).await
+                    }
+                    "name" => {
+                        let request = call.request().await?;
+                        let response = handler.name(request).await?;
+                        call.reply(response).await
+                    }
+                    "serve" => {
+                        let request = call.request().await?;
+                        let response = handler.serve(request).await?;
+                        call.reply(response).await
+                    }
+                    "drain" => {
+                        let request = call.request().await?;
+                        let response = handler.drain(request).await?;
+                        call.reply(response).await
+                    }
+                    "fileDescriptorSet" => {
+                        let request = call.request().await?;
+                        let response = handler.file_descriptor_set(request).await?;
+                        call.reply(response).await
+                    }
+                    "GetHTTPThing" => {
+                        let request = call.request().await?;
+                        let response = handler.get_http_thing(request).await?;
+                        call.reply(response).await
+                    }
+                    "sayHello" => {
+                        let request = call.request().await?;
+                        let response = handler.say_hello(request).await?;
+                        call.reply(response).await
+                    }
+                    "request" => {
+                        let request = call.request().await?;
+                        let response = handler.request(request).await?;
+                        call.reply(response).await
+                    }
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
 }
 
-/// Serves `codegen.keywords.Match` with what implements [`Match`].
-pub struct MatchServer<T>(pub T);
-
-impl<T: Match> ::barewire::Service for MatchServer<T> {
-    fn name(&self) -> &'static str {
-        "codegen.keywords.Match"
+::barewire::__client! {
+    /// Every method is a keyword, or a method that every type has.
+    #[derive(Clone, Debug)]
+    pub struct MatchClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
-    }
+    impl MatchClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "type" => {
-                    let request = call.request().await?;
-                    let response = handler.r#type(request).await?;
-                    call.reply(response).await
-                }
-                "Match" => {
-                    let response = handler.r#match(call.requests()).await?;
-                    call.reply(response).await
-                }
-                "async" => {
-                    let request = call.request().await?;
-                    handler.r#async(request, call.replies()).await
-                }
-                "Await" => handler.r#await(call.requests(), call.replies()).await,
-                "self" => {
-                    let request = call.request().await?;
-                    let response = handler.self_(request).await?;
-                    call.reply(response).await
-                }
-                "Box" => {
-                    let request = call.request().await?;
-                    let response = handler.r#box(request).await?;
-                    call.reply(response).await
-                }
-                "crate" => {
-                    let request = call.request().await?;
-                    let response = handler.crate_(request).await?;
-                    call.reply(response).await
-                }
-                "super" => {
-                    let request = call.request().await?;
-                    let response = handler.super_(request).await?;
-                    call.reply(response).await
-                }
-                "gen" => {
-                    let request = call.request().await?;
-                    handler.r#gen(request, call.replies()).await
-                }
-                "extern" => {
-                    let response = handler.extern_(call.requests()).await?;
-                    call.reply(response).await
-                }
-                "static" => handler.r#static(call.requests(), call.replies()).await,
-                "dyn" => {
-                    let request = call.request().await?;
-                    let response = handler.r#dyn(request).await?;
-                    call.reply(response).await
-                }
-                "try" => {
-                    let request = call.request().await?;
-                    let response = handler.r#try(request).await?;
-                    call.reply(response).await
-                }
-                "Yield" => {
-                    let request = call.request().await?;
-                    let response = handler.r#yield(request).await?;
-                    call.reply(response).await
-                }
-                "union" => {
-                    let request = call.request().await?;
-                    let response = handler.union(request).await?;
-                    call.reply(response).await
-                }
-                "Into" => {
-                    let request = call.request().await?;
-                    let response = handler.into(request).await?;
-                    call.reply(response).await
-                }
-                "TryInto" => {
-                    let request = call.request().await?;
-                    let response = handler.try_into(request).await?;
-                    call.reply(response).await
-                }
-                "clone" => {
-                    let request = call.request().await?;
-                    let response = handler.clone(request).await?;
-                    call.reply(response).await
-                }
-                "Borrow" => {
-                    let request = call.request().await?;
-                    let response = handler.borrow(request).await?;
-                    call.reply(response).await
-                }
-                "name" => {
-                    let request = call.request().await?;
-                    let response = handler.name(request).await?;
-                    call.reply(response).await
-                }
-                "serve" => {
-                    let request = call.request().await?;
-                    let response = handler.serve(request).await?;
-                    call.reply(response).await
-                }
-                "drain" => {
-                    let request = call.request().await?;
-                    let response = handler.drain(request).await?;
-                    call.reply(response).await
-                }
-                "fileDescriptorSet" => {
-                    let request = call.request().await?;
-                    let response = handler.file_descriptor_set(request).await?;
-                    call.reply(response).await
-                }
-                "GetHTTPThing" => {
-                    let request = call.request().await?;
-                    let response = handler.get_http_thing(request).await?;
-                    call.reply(response).await
-                }
-                "sayHello" => {
-                    let request = call.request().await?;
-                    let response = handler.say_hello(request).await?;
-                    call.reply(response).await
-                }
-                "request" => {
-                    let request = call.request().await?;
-                    let response = handler.request(request).await?;
-                    call.reply(response).await
-                }
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// The call `type`.
+        pub async fn r#type(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Type>>,
+        ) -> ::std::result::Result<::barewire::Response<r#type::Self_>, ::barewire::Status>
+        {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/type");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `Match`.
+        pub async fn r#match(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (::barewire::Outbound<Result>, ::barewire::Inbound<Option>),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Match");
+            self.channel.client_streaming(path, request).await
+        }
+
+        /// The call `async`.
+        pub async fn r#async(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Some>>,
+        ) -> ::std::result::Result<::barewire::Inbound<Ok>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/async");
+            self.channel.server_streaming(path, request).await
+        }
+
+        /// The call `Await`.
+        pub async fn r#await(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (::barewire::Outbound<Err>, ::barewire::Inbound<None>),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Await");
+            self.channel.bidi(path, request).await
+        }
+
+        /// The call `self`.
+        pub async fn self_(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<String>>,
+        ) -> ::std::result::Result<::barewire::Response<Vec>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/self");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `Box`.
+        pub async fn r#box(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Box>>,
+        ) -> ::std::result::Result<::barewire::Response<Request>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Box");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `crate`.
+        pub async fn crate_(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Response>>,
+        ) -> ::std::result::Result<::barewire::Response<Status>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/crate");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `super`.
+        pub async fn super_(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Service>>,
+        ) -> ::std::result::Result<::barewire::Response<Server>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/super");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `gen`.
+        pub async fn r#gen(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Inbound>>,
+        ) -> ::std::result::Result<::barewire::Inbound<Replies>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/gen");
+            self.channel.server_streaming(path, request).await
+        }
+
+        /// The call `extern`.
+        pub async fn extern_(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (::barewire::Outbound<Future>, ::barewire::Inbound<Send>),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/extern");
+            self.channel.client_streaming(path, request).await
+        }
+
+        /// The call `static`.
+        pub async fn r#static(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (::barewire::Outbound<Sync>, ::barewire::Inbound<Serving>),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/static");
+            self.channel.bidi(path, request).await
+        }
+
+        /// The call `dyn`.
+        pub async fn r#dyn(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<ServerCall>>,
+        ) -> ::std::result::Result<::barewire::Response<Metadata>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/dyn");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `try`.
+        pub async fn r#try(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<r#type::T>>,
+        ) -> ::std::result::Result<::barewire::Response<Default>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/try");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `Yield`.
+        pub async fn r#yield(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Str>>,
+        ) -> ::std::result::Result<::barewire::Response<U8>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Yield");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `union`.
+        pub async fn union(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Clone>>,
+        ) -> ::std::result::Result<::barewire::Response<PartialEq>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/union");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `Into`.
+        pub async fn into(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Debug>>,
+        ) -> ::std::result::Result<::barewire::Response<Message>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Into");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `TryInto`.
+        pub async fn try_into(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Iterator>>,
+        ) -> ::std::result::Result<::barewire::Response<Drop>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/TryInto");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `clone`.
+        pub async fn clone(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Core>>,
+        ) -> ::std::result::Result<::barewire::Response<Std>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/clone");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `Borrow`.
+        pub async fn borrow(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Prost>>,
+        ) -> ::std::result::Result<::barewire::Response<Barewire>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/Borrow");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `name`.
+        pub async fn name(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Pin>>,
+        ) -> ::std::result::Result<::barewire::Response<Phantom>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/name");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `serve`.
+        pub async fn serve(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Sized>>,
+        ) -> ::std::result::Result<::barewire::Response<Fn>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/serve");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `drain`.
+        pub async fn drain(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<AsRef>>,
+        ) -> ::std::result::Result<::barewire::Response<ToString>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/drain");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `fileDescriptorSet`.
+        pub async fn file_descriptor_set(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<From>>,
+        ) -> ::std::result::Result<::barewire::Response<Copy>, ::barewire::Status> {
+            let path =
+                ::barewire::MethodPath::from_static("/codegen.keywords.Match/fileDescriptorSet");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `GetHTTPThing`.
+        pub async fn get_http_thing(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Eq>>,
+        ) -> ::std::result::Result<::barewire::Response<Hash>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/GetHTTPThing");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `sayHello`.
+        pub async fn say_hello(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Ord>>,
+        ) -> ::std::result::Result<::barewire::Response<U>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/sayHello");
+            self.channel.unary(path, request).await
+        }
+
+        /// The call `request`.
+        pub async fn request(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<Handler>>,
+        ) -> ::std::result::Result<::barewire::Response<Call>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Match/request");
+            self.channel.unary(path, request).await
+        }
     }
 }
 
-/// A service whose name is a keyword.
-pub trait Self_: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// Takes nothing, gives a time.
-    fn now(
-        &self,
-        request: ::barewire::Request<()>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<
+::barewire::__server! {
+    /// A service whose name is a keyword.
+    pub trait Self_: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// Takes nothing, gives a time.
+        fn now(
+            &self,
+            request: ::barewire::Request<()>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<
+                ::barewire::Response<::prost_types::Timestamp>,
+                ::barewire::Status,
+            >,
+        > + ::std::marker::Send;
+
+        /// Takes a text, gives nothing.
+        fn tell(
+            &self,
+            request: ::barewire::Request<::prost::alloc::string::String>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<()>, ::barewire::Status>,
+        > + ::std::marker::Send;
+
+        /// Anything goes.
+        fn any(
+            &self,
+            requests: ::barewire::Request<::barewire::Inbound<::prost_types::Any>>,
+            replies: ::barewire::Replies<::prost::alloc::vec::Vec<u8>>,
+        ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
+        + ::std::marker::Send;
+    }
+
+    /// Serves `codegen.keywords.Self` with what implements [`Self_`].
+    pub struct SelfServer<T>(pub T);
+
+    impl<T: Self_> ::barewire::Service for SelfServer<T> {
+        fn name(&self) -> &'static str {
+            "codegen.keywords.Self"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "Now" => {
+                        let request = call.request().await?;
+                        let response = handler.now(request).await?;
+                        call.reply(response).await
+                    }
+                    "Tell" => {
+                        let request = call.request().await?;
+                        let response = handler.tell(request).await?;
+                        call.reply(response).await
+                    }
+                    "Any" => handler.any(call.requests(), call.replies()).await,
+                    _ => ::std::result::Result::Err(call.unknown_method()),
+                }
+            })
+        }
+    }
+}
+
+::barewire::__client! {
+    /// A service whose name is a keyword.
+    #[derive(Clone, Debug)]
+    pub struct SelfClient {
+        channel: ::barewire::Channel,
+    }
+
+    impl SelfClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
+
+        /// Takes nothing, gives a time.
+        pub async fn now(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
             ::barewire::Response<::prost_types::Timestamp>,
             ::barewire::Status,
-        >,
-    > + ::std::marker::Send;
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Self/Now");
+            self.channel.unary(path, request).await
+        }
 
-    /// Takes a text, gives nothing.
-    fn tell(
-        &self,
-        request: ::barewire::Request<::prost::alloc::string::String>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<()>, ::barewire::Status>,
-    > + ::std::marker::Send;
+        /// Takes a text, gives nothing.
+        pub async fn tell(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<::prost::alloc::string::String>>,
+        ) -> ::std::result::Result<::barewire::Response<()>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Self/Tell");
+            self.channel.unary(path, request).await
+        }
 
-    /// Anything goes.
-    fn any(
-        &self,
-        requests: ::barewire::Request<::barewire::Inbound<::prost_types::Any>>,
-        replies: ::barewire::Replies<::prost::alloc::vec::Vec<u8>>,
-    ) -> impl ::std::future::Future<Output = ::std::result::Result<(), ::barewire::Status>>
-    + ::std::marker::Send;
+        /// Anything goes.
+        pub async fn any(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<()>>,
+        ) -> ::std::result::Result<
+            (
+                ::barewire::Outbound<::prost_types::Any>,
+                ::barewire::Inbound<::prost::alloc::vec::Vec<u8>>,
+            ),
+            ::barewire::Status,
+        > {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.Self/Any");
+            self.channel.bidi(path, request).await
+        }
+    }
 }
 
-/// Serves `codegen.keywords.Self` with what implements [`Self_`].
-pub struct SelfServer<T>(pub T);
-
-impl<T: Self_> ::barewire::Service for SelfServer<T> {
-    fn name(&self) -> &'static str {
-        "codegen.keywords.Self"
+::barewire::__server! {
+    /// A service called like the parameter that wrappers have.
+    pub trait T: ::std::marker::Send + ::std::marker::Sync + 'static {
+        /// The call `T`.
+        fn t(
+            &self,
+            request: ::barewire::Request<r#type::T>,
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<::barewire::Response<r#type::T>, ::barewire::Status>,
+        > + ::std::marker::Send;
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
-    }
+    /// Serves `codegen.keywords.T` with what implements [`T`].
+    pub struct TServer<U>(pub U);
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "Now" => {
-                    let request = call.request().await?;
-                    let response = handler.now(request).await?;
-                    call.reply(response).await
+    impl<U: T> ::barewire::Service for TServer<U> {
+        fn name(&self) -> &'static str {
+            "codegen.keywords.T"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
+        }
+
+        fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move {
+                let handler = &self.0;
+                match call.method() {
+                    "T" => {
+                        let request = call.request().await?;
+                        let response = handler.t(request).await?;
+                        call.reply(response).await
+                    }
+                    _ => ::std::result::Result::Err(call.unknown_method()),
                 }
-                "Tell" => {
-                    let request = call.request().await?;
-                    let response = handler.tell(request).await?;
-                    call.reply(response).await
-                }
-                "Any" => handler.any(call.requests(), call.replies()).await,
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+            })
+        }
     }
 }
 
-/// A service called like the parameter that wrappers have.
-pub trait T: ::std::marker::Send + ::std::marker::Sync + 'static {
-    /// The call `T`.
-    fn t(
-        &self,
-        request: ::barewire::Request<r#type::T>,
-    ) -> impl ::std::future::Future<
-        Output = ::std::result::Result<::barewire::Response<r#type::T>, ::barewire::Status>,
-    > + ::std::marker::Send;
-}
-
-/// Serves `codegen.keywords.T` with what implements [`T`].
-pub struct TServer<U>(pub U);
-
-impl<U: T> ::barewire::Service for TServer<U> {
-    fn name(&self) -> &'static str {
-        "codegen.keywords.T"
+::barewire::__client! {
+    /// A service called like the parameter that wrappers have.
+    #[derive(Clone, Debug)]
+    pub struct TClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
-    }
+    impl TClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
 
-    fn serve(&self, mut call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move {
-            let handler = &self.0;
-            match call.method() {
-                "T" => {
-                    let request = call.request().await?;
-                    let response = handler.t(request).await?;
-                    call.reply(response).await
-                }
-                _ => ::std::result::Result::Err(call.unknown_method()),
-            }
-        })
+        /// The call `T`.
+        pub async fn t(
+            &self,
+            request: impl ::std::convert::Into<::barewire::Request<r#type::T>>,
+        ) -> ::std::result::Result<::barewire::Response<r#type::T>, ::barewire::Status> {
+            let path = ::barewire::MethodPath::from_static("/codegen.keywords.T/T");
+            self.channel.unary(path, request).await
+        }
     }
 }
 
-/// A service with no method.
-pub trait Nothing: ::std::marker::Send + ::std::marker::Sync + 'static {}
+::barewire::__server! {
+    /// A service with no method.
+    pub trait Nothing: ::std::marker::Send + ::std::marker::Sync + 'static {}
 
-/// Serves `codegen.keywords.Nothing` with what implements [`Nothing`].
-pub struct NothingServer<T>(pub T);
+    /// Serves `codegen.keywords.Nothing` with what implements [`Nothing`].
+    pub struct NothingServer<T>(pub T);
 
-impl<T: Nothing> ::barewire::Service for NothingServer<T> {
-    fn name(&self) -> &'static str {
-        "codegen.keywords.Nothing"
+    impl<T: Nothing> ::barewire::Service for NothingServer<T> {
+        fn name(&self) -> &'static str {
+            "codegen.keywords.Nothing"
+        }
+
+        fn file_descriptor_set(&self) -> &'static [u8] {
+            ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
+        }
+
+        fn serve(&self, call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
+            ::std::boxed::Box::pin(async move { ::std::result::Result::Err(call.unknown_method()) })
+        }
+    }
+}
+
+::barewire::__client! {
+    /// A service with no method.
+    #[derive(Clone, Debug)]
+    pub struct NothingClient {
+        channel: ::barewire::Channel,
     }
 
-    fn file_descriptor_set(&self) -> &'static [u8] {
-        ::std::include_bytes!("codegen.keywords.descriptor_set.bin")
-    }
-
-    fn serve(&self, call: ::barewire::ServerCall) -> ::barewire::Serving<'_> {
-        ::std::boxed::Box::pin(async move { ::std::result::Result::Err(call.unknown_method()) })
+    impl NothingClient {
+        /// Calls go through `channel`. Clones of it share its connections.
+        pub fn new(channel: ::barewire::Channel) -> Self {
+            Self { channel }
+        }
     }
 }

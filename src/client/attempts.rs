@@ -1,0 +1,484 @@
+//! The attempts of a call, until one of them is the call.
+//!
+//! ```text
+//!   pick a connection ─▶ open a stream ─▶ replay what was said so far ─▶ Response-Headers: this is it
+//!         ▲                                        │
+//!         └────── at once, or after a while ───────┴─▶ the end
+//! ```
+//!
+//! Until Response-Headers come, or more was said than is kept, a call can be made again: all its
+//! messages are still here. From then on it is *committed* to the attempt that got so far.
+//!
+//! An attempt is repeated without asking anyone when the server's application has certainly not seen
+//! it; otherwise only as the method's policy says. Hedging runs several at once.
+//!
+//! Spec: gRFC A6.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::channel::ChannelShared;
+use super::hedge::{HedgeDecision, HedgeRules, HedgeState};
+use super::outgoing::{Outgoing, deadline_passed};
+use super::pick::{CallInfo, Picked};
+use super::replay::Replay;
+use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
+use super::retry_policy::AttemptPolicy;
+use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::response_reader::{Head, ResponseReader};
+use crate::transport::send::SendHalf;
+use crate::transport::timer::{after, poll_timer};
+use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
+
+/// One stream of a call.
+pub(super) struct Attempt {
+    send: SendHalf,
+    pub(super) reader: ResponseReader,
+    /// Messages handed over, counted from the first of the call.
+    sent: usize,
+    /// END_STREAM was handed over.
+    finished: bool,
+    /// Nothing can be sent any more. Why, the reader knows.
+    gone: bool,
+    /// The balancer counts it as long as the attempt lives.
+    _picked: Picked,
+}
+
+/// The attempts of a call that is not committed to one of them yet.
+pub(super) struct Attempts {
+    outgoing: Arc<Outgoing>,
+    running: Vec<Attempt>,
+    opening: Vec<Opening>,
+    policy: Policy,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// More was said than is kept: what runs now is all there will be.
+    last: bool,
+}
+
+enum Policy {
+    Retry(RetryState),
+    Hedge(HedgeState),
+}
+
+/// A connection with room for a stream that is being found.
+struct Opening {
+    line: Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>,
+    /// Attempts that went before this one.
+    previous: u32,
+}
+
+/// What the attempts come to.
+pub(super) enum Outcome {
+    /// The response of this one has begun.
+    Answered(Box<Attempt>, ResponseHeaders),
+    /// The response of this one has begun and ended.
+    Ended(Box<Attempt>, Trailers),
+    /// The last one has failed.
+    Failed(Status),
+}
+
+impl Attempts {
+    pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
+        let policy = match outgoing.attempts() {
+            AttemptPolicy::Once | AttemptPolicy::Retry(_) => Policy::Retry(RetryState::default()),
+            AttemptPolicy::Hedge(_) => Policy::Hedge(HedgeState::default()),
+        };
+        Self {
+            outgoing,
+            running: Vec::new(),
+            opening: Vec::new(),
+            policy,
+            timer: None,
+            last: false,
+        }
+    }
+
+    /// Makes the first attempt.
+    pub(super) fn begin(&mut self, replay: &mut Replay) -> Option<Status> {
+        self.attempt(replay)
+    }
+
+    /// Whether a stream is open.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Whether some attempt has been handed all that was said so far.
+    pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
+        self.running
+            .iter()
+            .any(|attempt| attempt.is_up_to_date(replay))
+    }
+
+    /// Hands over as much as there is room for.
+    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+        for attempt in &mut self.running {
+            attempt.write(replay, cx);
+        }
+    }
+
+    /// Goes on with what can be gone on with. Ready when the call is committed to one attempt, or has
+    /// failed.
+    pub(super) fn poll(&mut self, replay: &mut Replay, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            if let Some(failed) = self.poll_opening(replay, cx) {
+                return Poll::Ready(Outcome::Failed(failed));
+            }
+            if replay.is_too_long() && !self.last {
+                self.keep_the_furthest(replay);
+            }
+            match self.poll_running(replay, cx) {
+                Some(Event::Over(outcome)) => return Poll::Ready(outcome),
+                Some(Event::Changed) => continue,
+                None => {}
+            }
+            let Some(timer) = &mut self.timer else {
+                return Poll::Pending;
+            };
+            if poll_timer(timer.as_mut(), cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            if let Some(failed) = self.timer_is_over(replay) {
+                return Poll::Ready(Outcome::Failed(failed));
+            }
+        }
+    }
+
+    /// Opens streams on connections that were found. Yields how the call ends, if it does.
+    fn poll_opening(&mut self, replay: &mut Replay, cx: &mut Context<'_>) -> Option<Status> {
+        let mut index = 0;
+        while let Some(opening) = self.opening.get_mut(index) {
+            let Poll::Ready(line) = opening.line.as_mut().poll(cx) else {
+                index += 1;
+                continue;
+            };
+            let Opening { previous, .. } = self.opening.swap_remove(index);
+            let over = match line {
+                Ok((picked, slot)) => self.open(picked, slot, previous, replay),
+                // A policy may have this tried again; nothing else.
+                Err(status) => self.failed(status, Unprocessed::Maybe, previous, replay),
+            };
+            if over.is_some() {
+                return over;
+            }
+        }
+        None
+    }
+
+    fn poll_running(&mut self, replay: &mut Replay, cx: &mut Context<'_>) -> Option<Event> {
+        let mut index = 0;
+        while let Some(attempt) = self.running.get_mut(index) {
+            attempt.write(replay, cx);
+            let Poll::Ready(head) = attempt.reader.poll_head(cx) else {
+                index += 1;
+                continue;
+            };
+            let attempt = Box::new(self.running.swap_remove(index));
+            return Some(match head {
+                Ok(Head::Headers(headers)) => {
+                    self.commit();
+                    Event::Over(Outcome::Answered(attempt, headers))
+                }
+                Ok(Head::Ended(trailers)) => self.ended(attempt, trailers, replay),
+                Err(status) => {
+                    drop(attempt);
+                    let unprocessed = if status.unprocessed {
+                        Unprocessed::SeenByLibraryOnly
+                    } else {
+                        Unprocessed::Maybe
+                    };
+                    let previous = self.previous().saturating_sub(1);
+                    self.failed(status, unprocessed, previous, replay)
+                        .map_or(Event::Changed, |status| {
+                            Event::Over(Outcome::Failed(status))
+                        })
+                }
+            });
+        }
+        None
+    }
+
+    /// An attempt was answered by Trailers-Only, which does not commit the call if it failed.
+    fn ended(&mut self, attempt: Box<Attempt>, trailers: Trailers, replay: &mut Replay) -> Event {
+        let Err(status) = &trailers.outcome else {
+            self.commit();
+            return Event::Over(Outcome::Ended(attempt, trailers));
+        };
+        let previous = self.previous().saturating_sub(1);
+        let status = status.clone();
+        match self.failed(status, Unprocessed::Maybe, previous, replay) {
+            Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
+            None => Event::Changed,
+        }
+    }
+
+    /// Begins an attempt. Yields how the call ends, if it does.
+    fn attempt(&mut self, replay: &mut Replay) -> Option<Status> {
+        self.attempt_after(self.previous(), replay)
+    }
+
+    fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {
+        let info = CallInfo::of(&self.outgoing.headers);
+        if let Some(picked) = self.outgoing.channel.pool.try_pick(&info)
+            && let Some(slot) = picked.connection.try_slot()
+        {
+            return self.open(picked, slot, previous, replay);
+        }
+        self.find_line(previous);
+        None
+    }
+
+    fn find_line(&mut self, previous: u32) {
+        let line = Box::pin(find_line(Arc::clone(&self.outgoing)));
+        self.opening.push(Opening { line, previous });
+    }
+
+    fn open(
+        &mut self,
+        picked: Picked,
+        slot: Slot,
+        previous: u32,
+        replay: &mut Replay,
+    ) -> Option<Status> {
+        let stream = match self.outgoing.open(&picked.connection, slot, previous) {
+            Ok(stream) => stream,
+            // Nothing left this process, and a connection that takes streams may be there.
+            Err(NotOpened::Elsewhere) => {
+                self.find_line(previous);
+                return None;
+            }
+            Err(NotOpened::Refused(status)) => {
+                return self.failed(status, Unprocessed::Maybe, previous, replay);
+            }
+        };
+        let mut attempt = Attempt {
+            send: stream.send,
+            reader: stream.reader,
+            sent: 0,
+            finished: false,
+            gone: false,
+            _picked: picked,
+        };
+        attempt.send_request_of_one_message(replay);
+        self.running.push(attempt);
+        match &mut self.policy {
+            Policy::Retry(_) => None,
+            Policy::Hedge(state) => {
+                let decision = with_hedge_rules(&self.outgoing, |rules| state.sent(rules))?;
+                self.hedge(decision, None, previous, replay)
+            }
+        }
+    }
+
+    /// An attempt, or the search for a connection for it, has failed. Yields how the call ends, if it
+    /// does.
+    fn failed(
+        &mut self,
+        status: Status,
+        unprocessed: Unprocessed,
+        previous: u32,
+        replay: &mut Replay,
+    ) -> Option<Status> {
+        let end = AttemptEnd {
+            status: &status,
+            unprocessed,
+            committed: self.last,
+            pushback: Pushback::parse(&status.metadata),
+        };
+        match &mut self.policy {
+            Policy::Retry(state) => {
+                let rules = RetryRules {
+                    policy: match self.outgoing.attempts() {
+                        AttemptPolicy::Retry(policy) => Some(policy),
+                        AttemptPolicy::Once | AttemptPolicy::Hedge(_) => None,
+                    },
+                    attempt_limit: self.outgoing.channel.config.max_attempts,
+                    throttle: self.outgoing.throttle(),
+                    random: &self.outgoing.channel.random,
+                };
+                match state.after(&end, &rules) {
+                    Decision::TransparentRetry => self.attempt_after(previous, replay),
+                    Decision::RetryAfter(delay) => {
+                        self.set_timer(delay);
+                        None
+                    }
+                    Decision::GiveUp => Some(status),
+                }
+            }
+            Policy::Hedge(state) => {
+                let decision = with_hedge_rules(&self.outgoing, |rules| state.after(&end, rules));
+                match decision {
+                    Some(decision) => self.hedge(decision, Some(status), previous, replay),
+                    None => Some(status),
+                }
+            }
+        }
+    }
+
+    fn timer_is_over(&mut self, replay: &mut Replay) -> Option<Status> {
+        match &mut self.policy {
+            Policy::Retry(_) => self.attempt(replay),
+            Policy::Hedge(state) => {
+                let decision = with_hedge_rules(&self.outgoing, |rules| state.on_timer(rules))?;
+                let previous = self.previous();
+                self.hedge(decision, None, previous, replay)
+            }
+        }
+    }
+
+    fn hedge(
+        &mut self,
+        decision: HedgeDecision,
+        failed: Option<Status>,
+        previous: u32,
+        replay: &mut Replay,
+    ) -> Option<Status> {
+        match decision {
+            HedgeDecision::TransparentRetry => return self.attempt_after(previous, replay),
+            HedgeDecision::Send => {
+                self.timer = None;
+                return self.attempt(replay);
+            }
+            HedgeDecision::SendAfter(delay) => self.set_timer(delay),
+            HedgeDecision::Wait => self.timer = None,
+            HedgeDecision::GiveUp => {
+                let unknown = || Status::unavailable("all attempts of the call have failed");
+                return Some(failed.unwrap_or_else(unknown));
+            }
+        }
+        None
+    }
+
+    fn set_timer(&mut self, delay: Duration) {
+        let until = after(Instant::now(), delay);
+        self.timer = Some(Box::pin(sleep_until(until)));
+    }
+
+    fn previous(&self) -> u32 {
+        match &self.policy {
+            Policy::Retry(state) => state.previous_attempts(),
+            Policy::Hedge(state) => state.previous_attempts(),
+        }
+    }
+
+    /// Too much was said to be kept: the attempt that has been handed the most is the call, and what
+    /// it has been handed need not be kept.
+    fn keep_the_furthest(&mut self, replay: &mut Replay) {
+        let furthest = self.running.iter().enumerate();
+        let Some((index, _)) = furthest.max_by_key(|(_, attempt)| attempt.sent) else {
+            return;
+        };
+        let attempt = self.running.swap_remove(index);
+        self.commit();
+        replay.keep_from(attempt.sent);
+        self.running.push(attempt);
+        self.last = true;
+    }
+
+    /// One attempt is the call. The others are cancelled.
+    fn commit(&mut self) {
+        self.running.clear();
+        self.opening.clear();
+        self.timer = None;
+        if let Policy::Hedge(state) = &mut self.policy {
+            state.commit();
+        }
+    }
+}
+
+enum Event {
+    /// Attempts came or went: look again.
+    Changed,
+    Over(Outcome),
+}
+
+impl Attempt {
+    /// Whether all that was said so far has been handed over.
+    pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
+        self.gone
+            || self.sent == replay.end()
+                && !self.send.is_blocked()
+                && (self.finished || !replay.is_finished())
+    }
+
+    /// Whether the server takes nothing more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Hands over as much as there is room for.
+    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+        while !self.is_up_to_date(replay) {
+            match self.send.poll_send(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    self.gone = true;
+                    return;
+                }
+                Poll::Pending => return,
+            }
+            let last = replay.is_finished() && self.sent + 1 >= replay.end();
+            if let Some(message) = replay.get(self.sent) {
+                self.sent += 1;
+                self.finished = last;
+                self.send.begin(message, last);
+            } else if replay.is_finished() && !self.finished {
+                self.finished = true;
+                self.gone |= self.send.finish().is_err();
+            }
+        }
+    }
+
+    /// The request is one message, and is here: h2 may have it as a whole.
+    fn send_request_of_one_message(&mut self, replay: &Replay) {
+        if let Some(message) = replay.only() {
+            self.sent = 1;
+            self.finished = true;
+            self.gone |= self.send.send_whole(message).is_err();
+        }
+    }
+
+    /// The response has ended. If the request has not, nobody is interested in the rest of it.
+    pub(super) fn finish(&mut self) {
+        if !self.finished && !self.gone {
+            self.send.stop();
+        }
+    }
+
+    /// How many messages were handed over, counted from the first of the call.
+    pub(super) fn handed_over(&self) -> usize {
+        self.sent
+    }
+}
+
+fn with_hedge_rules<T>(
+    outgoing: &Outgoing,
+    decide: impl FnOnce(&HedgeRules<'_>) -> T,
+) -> Option<T> {
+    let AttemptPolicy::Hedge(policy) = outgoing.attempts() else {
+        return None;
+    };
+    Some(decide(&HedgeRules {
+        policy,
+        attempt_limit: outgoing.channel.config.max_attempts,
+        throttle: outgoing.throttle(),
+    }))
+}
+
+/// Finds a connection with room for one more stream.
+async fn find_line(outgoing: Arc<Outgoing>) -> Result<(Picked, Slot), Status> {
+    let channel: &ChannelShared = &outgoing.channel;
+    let info = CallInfo::of(&outgoing.headers);
+    loop {
+        let picked = channel.pool.pick(outgoing.wait_for_ready, &info).await?;
+        // A connection that says GOAWAY meanwhile sends its queue away.
+        if let Ok(slot) = picked.connection.slot().await {
+            return Ok((picked, slot));
+        }
+    }
+}

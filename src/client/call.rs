@@ -1,0 +1,350 @@
+//! One call, from its first attempt to its end.
+//!
+//! ```text
+//!   Trying ── Response-Headers ──▶ Answered ── messages, Trailers ──▶ Ended
+//!      └────── failed, Trailers-Only, deadline, cancelled ────────────▶
+//! ```
+//!
+//! A call has no task. It goes on when its caller asks for something: the response, a message, room to
+//! send. The deadline and the call that this one is made for are looked at each time before anything
+//! else, so that nothing is given out that came too late.
+//!
+//! Spec: gRPC-HTTP2 §Responses, §Errors; gRPC-Codes; gRFC A6.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::attempts::{Attempt, Attempts, Outcome};
+use super::outgoing::{Outgoing, deadline_passed};
+use super::replay::Replay;
+use crate::call::{LazyTimer, ParentOver, Responses};
+use crate::wire::{Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers};
+
+/// A call under way.
+pub(super) struct Call {
+    outgoing: Arc<Outgoing>,
+    replay: Replay,
+    phase: Phase,
+    timer: LazyTimer,
+    /// Resolves when the call is over in whose service this one is made.
+    parent: Option<ParentOver>,
+    headers: ResponseHeaders,
+    trailers: Option<Metadata>,
+}
+
+enum Phase {
+    /// It may still be tried again.
+    Trying(Attempts),
+    /// Response-Headers have come.
+    Answered(Box<Attempt>),
+    Ended(Result<(), Status>),
+}
+
+impl Call {
+    /// A call whose first attempt is begun.
+    pub(super) fn begin(
+        outgoing: Arc<Outgoing>,
+        parent: Option<ParentOver>,
+        request: Option<Bytes>,
+    ) -> Self {
+        let mut replay = Replay::new(Arc::clone(&outgoing.channel));
+        if let Some(message) = request {
+            replay.push(message);
+            replay.finish();
+        }
+        let mut attempts = Attempts::new(Arc::clone(&outgoing));
+        let failed = attempts.begin(&mut replay);
+        let timer = LazyTimer::new(outgoing.deadline);
+        let mut call = Self {
+            outgoing,
+            replay,
+            phase: Phase::Trying(attempts),
+            timer,
+            parent,
+            headers: ResponseHeaders::default(),
+            trailers: None,
+        };
+        if let Some(status) = failed {
+            call.end(Err(status));
+        }
+        call
+    }
+
+    /// Waits until the first attempt has a stream.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the call has failed before.
+    pub(super) fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.within_limits(cx, |call, cx| {
+            if call.has_stream() || call.poll_trying(cx).is_ready() || call.has_stream() {
+                Poll::Ready(call.failure())
+            } else {
+                Poll::Pending
+            }
+        })
+    }
+
+    fn has_stream(&self) -> bool {
+        match &self.phase {
+            Phase::Trying(attempts) => attempts.is_running(),
+            Phase::Answered(_) | Phase::Ended(_) => true,
+        }
+    }
+
+    fn failure(&self) -> Result<(), Status> {
+        match &self.phase {
+            Phase::Ended(outcome) => outcome.clone(),
+            Phase::Trying(_) | Phase::Answered(_) => Ok(()),
+        }
+    }
+
+    /// One more message is to be sent.
+    pub(super) fn push(&mut self, message: Bytes) {
+        self.replay.push(message);
+    }
+
+    /// No more messages will be sent.
+    ///
+    /// # Errors
+    ///
+    /// The status with which the call has failed.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
+        self.replay.finish();
+        match &mut self.phase {
+            Phase::Trying(attempts) => attempts.write(&self.replay, cx),
+            Phase::Answered(attempt) => attempt.write(&self.replay, cx),
+            Phase::Ended(_) => {}
+        }
+        self.failure()
+    }
+
+    /// Waits until all that was said has been handed over, or at least is kept for the attempt to
+    /// come.
+    ///
+    /// # Errors
+    ///
+    /// The server takes no more, or the call has ended.
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.within_limits(cx, Self::poll_handed_over)
+    }
+
+    fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if let Phase::Trying(attempts) = &mut self.phase {
+            attempts.write(&self.replay, cx);
+            if attempts.is_up_to_date(&self.replay) {
+                return Poll::Ready(Ok(()));
+            }
+            // What becomes of the attempts is seen below.
+            let _ = self.poll_trying(cx);
+        }
+        match &mut self.phase {
+            Phase::Trying(attempts) => {
+                let kept = !attempts.is_running() && !self.replay.is_too_long();
+                if kept || attempts.is_up_to_date(&self.replay) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                }
+            }
+            Phase::Answered(attempt) => {
+                attempt.write(&self.replay, cx);
+                self.replay.keep_from(attempt.handed_over());
+                if attempt.is_gone() {
+                    Poll::Ready(Err(takes_no_more()))
+                } else if attempt.is_up_to_date(&self.replay) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    Poll::Pending
+                }
+            }
+            Phase::Ended(Ok(())) => Poll::Ready(Err(takes_no_more())),
+            Phase::Ended(Err(status)) => Poll::Ready(Err(status.clone())),
+        }
+    }
+
+    /// Initial metadata, to be given away.
+    pub(super) fn take_headers(&mut self) -> Metadata {
+        std::mem::take(&mut self.headers.metadata)
+    }
+
+    /// The caller gives up, unless the server has said all it will say about this call anyway.
+    pub(super) fn give_up(&mut self, why: &'static str) {
+        let answered = matches!(&self.phase, Phase::Answered(attempt) if attempt.is_gone());
+        if !answered {
+            self.end(Err(Status::cancelled(why)));
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
+        ready!(self.poll_trying(cx));
+        if let Phase::Answered(attempt) = &mut self.phase {
+            // What was said and did not fit yet goes on its way.
+            attempt.write(&self.replay, cx);
+            self.replay.keep_from(attempt.handed_over());
+            match ready!(attempt.reader.poll_message(cx)) {
+                Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
+                Ok(None) => {
+                    let trailers = ready!(attempt.reader.poll_trailers(cx));
+                    attempt.finish();
+                    self.end_with(trailers);
+                }
+                Err(status) => self.end(Err(status)),
+            }
+        }
+        Poll::Ready(self.failure().map(|()| None))
+    }
+
+    fn poll_trying(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Phase::Trying(attempts) = &mut self.phase else {
+            return Poll::Ready(());
+        };
+        match ready!(attempts.poll(&mut self.replay, cx)) {
+            Outcome::Answered(attempt, headers) => {
+                self.replay.keep_from(attempt.handed_over());
+                self.headers = headers;
+                self.phase = Phase::Answered(attempt);
+            }
+            Outcome::Ended(mut attempt, trailers) => {
+                attempt.finish();
+                self.end_with(trailers);
+            }
+            Outcome::Failed(status) => self.end(Err(status)),
+        }
+        Poll::Ready(())
+    }
+
+    /// Polls, unless the call has lasted too long or is made for one that is over: then that is its
+    /// end.
+    fn within_limits<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl Fn(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        // A look at the clock is enough where something is ready; only who waits needs a timer.
+        if self.timer.has_passed() && self.is_open() {
+            self.end(Err(self.deadline_passed()));
+        }
+        let polled = poll(self, cx);
+        if polled.is_ready() || !self.is_open() {
+            return polled;
+        }
+        if self.timer.poll_passed(cx).is_ready() {
+            self.end(Err(self.deadline_passed()));
+        } else if let Some(parent) = &mut self.parent
+            && parent.as_mut().poll(cx).is_ready()
+        {
+            let why = "the call that this one was made for is over";
+            self.end(Err(Status::cancelled(why)));
+        } else {
+            return Poll::Pending;
+        }
+        poll(self, cx)
+    }
+
+    fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Ended(_))
+    }
+
+    fn deadline_passed(&self) -> Status {
+        match &self.phase {
+            Phase::Trying(attempts) if !attempts.is_running() => {
+                let channel = &self.outgoing.channel;
+                match channel.pool.last_error() {
+                    Some(error) => deadline_passed(format_args!(
+                        "while it waited for a connection; last: {}",
+                        error.message
+                    )),
+                    None => deadline_passed("while it waited for a connection"),
+                }
+                .unprocessed()
+            }
+            Phase::Trying(_) => deadline_passed("before the server answered"),
+            Phase::Answered(_) | Phase::Ended(_) => deadline_passed("while the server answered"),
+        }
+    }
+
+    fn end_with(&mut self, trailers: Trailers) {
+        let Trailers { outcome, metadata } = trailers;
+        self.trailers = Some(metadata);
+        self.end(outcome);
+    }
+
+    /// The first end is the end. Streams that are still open are reset.
+    fn end(&mut self, outcome: Result<(), Status>) {
+        if matches!(self.phase, Phase::Ended(_)) {
+            return;
+        }
+        let outcome = outcome.map_err(|status| self.judge(status));
+        if let Some(throttle) = self.outgoing.throttle()
+            && outcome.is_ok()
+        {
+            throttle.on_success();
+        }
+        self.phase = Phase::Ended(outcome);
+    }
+
+    // A server that looks at its own clock may say CANCELLED for what is our deadline.
+    // gRPC-HTTP2 §Errors.
+    fn judge(&self, status: Status) -> Status {
+        let late = self
+            .outgoing
+            .deadline
+            .is_some_and(|deadline| deadline.at() <= Instant::now());
+        if late && status.code == Code::Cancelled {
+            deadline_passed(format_args!("on the server: {}", status.message))
+        } else {
+            status
+        }
+    }
+}
+
+impl Responses for Call {
+    fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.within_limits(cx, |call, cx| {
+            ready!(call.poll_trying(cx));
+            Poll::Ready(call.failure())
+        })
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
+        self.within_limits(cx, Self::poll_next)
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.headers.encoding
+    }
+
+    fn headers(&self) -> &Metadata {
+        &self.headers.metadata
+    }
+
+    fn trailers(&self) -> Option<&Metadata> {
+        self.trailers.as_ref()
+    }
+
+    fn take_metadata(&mut self) -> (Metadata, Metadata) {
+        (
+            self.take_headers(),
+            self.trailers.take().unwrap_or_default(),
+        )
+    }
+
+    fn fail(&mut self, status: Status) {
+        self.end(Err(status));
+    }
+}
+
+/// Whoever made the call has lost interest.
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.end(Err(Status::cancelled("the caller gave up the call")));
+    }
+}
+
+fn takes_no_more() -> Status {
+    Status::cancelled("the server takes no more messages of this call; its response says why")
+}

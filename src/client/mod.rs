@@ -1,0 +1,29 @@
+//! Layer 4: calling.
+
+mod attempts;
+mod backoff;
+mod call;
+mod channel;
+mod config;
+mod flaw;
+mod hedge;
+mod outbound;
+mod outgoing;
+mod pick;
+mod policies;
+mod random;
+mod replay;
+mod retry;
+mod retry_policy;
+mod service_config;
+mod shapes;
+mod throttle;
+mod two_halves;
+
+pub use backoff::Backoff;
+pub use channel::Channel;
+pub use config::ChannelConfig;
+pub use outbound::Outbound;
+pub use retry_policy::{AttemptPolicy, HedgingPolicy, MethodConfig, RetryPolicy};
+pub use service_config::{LoadBalancingConfig, ServiceConfig, ServiceConfigError};
+pub use throttle::RetryThrottling;

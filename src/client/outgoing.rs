@@ -1,0 +1,72 @@
+//! What is to be called, and how: all that the attempts of a call share.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::channel::ChannelShared;
+use super::policies::Policies;
+use super::retry_policy::{AttemptPolicy, MethodConfig};
+use super::throttle::Throttle;
+use crate::call::Deadline;
+use crate::transport::client_connection::{ClientConnection, ClientStream, NotOpened, Slot};
+use crate::wire::{RequestHeaders, Status};
+
+/// A call that is to be made.
+pub(super) struct Outgoing {
+    pub(super) channel: Arc<ChannelShared>,
+    /// All of Request-Headers but the time that is left.
+    pub(super) headers: RequestHeaders,
+    pub(super) deadline: Option<Deadline>,
+    pub(super) wait_for_ready: bool,
+    /// What the service's owner asks of clients, if anything.
+    pub(super) policies: Option<Arc<Policies>>,
+    /// Bytes of one response message, as sent and decompressed.
+    pub(super) max_response_bytes: usize,
+}
+
+impl Outgoing {
+    pub(super) fn method(&self) -> Option<&MethodConfig> {
+        self.policies.as_ref()?.config.method(&self.headers.path)
+    }
+
+    /// How often the call is tried, beside what needs no policy.
+    pub(super) fn attempts(&self) -> &AttemptPolicy {
+        match self.method() {
+            Some(method) if self.channel.config.retries => &method.attempts,
+            Some(_) | None => &AttemptPolicy::Once,
+        }
+    }
+
+    /// The server's tokens, if they are counted.
+    pub(super) fn throttle(&self) -> Option<&Throttle> {
+        self.policies.as_ref()?.throttle.as_ref()
+    }
+
+    /// Opens a stream for an attempt, of which `previous` went before.
+    ///
+    /// # Errors
+    ///
+    /// The connection takes no more streams; the request cannot be sent; its time is over.
+    pub(super) fn open(
+        &self,
+        connection: &ClientConnection,
+        slot: Slot,
+        previous: u32,
+    ) -> Result<ClientStream, NotOpened> {
+        let timeout = match self.deadline.map(Deadline::remaining) {
+            Some(left) if left.is_zero() => {
+                return Err(NotOpened::Refused(deadline_passed("before it was sent")));
+            }
+            timeout => timeout,
+        };
+        let request = self.headers.to_attempt(timeout, previous);
+        let mut stream = connection.open_stream(slot, request)?;
+        stream.reader.limit_messages(self.max_response_bytes);
+        Ok(stream)
+    }
+}
+
+/// What a call ends with whose deadline has passed.
+pub(super) fn deadline_passed(phase: impl fmt::Display) -> Status {
+    Status::deadline_exceeded(format!("the call's deadline passed {phase}"))
+}

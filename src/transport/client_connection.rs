@@ -1,0 +1,770 @@
+//! One connection of a client: opens streams in order, knows GOAWAY, drives HTTP/2.
+//!
+//! ```text
+//!   preface, SETTINGS ─▶ the server's SETTINGS ─▶ ┌ streams, as many as the server takes ┐ ─▶ GOAWAY
+//!                         READY from here on      └ PING when it is silent               ┘
+//! ```
+//!
+//! Calls open streams from their own tasks. One task drives the connection: it reads and writes what
+//! the calls leave in h2, and writes when it has done all it can, so that the frames of many calls
+//! leave together.
+//!
+//! How many streams there may be at once is the server's to say, and to change. Calls wait for a slot
+//! in the order in which they came, and one that is given up leaves the queue.
+//!
+//! After GOAWAY no stream is opened here; those that the server still answers go on.
+//!
+//! Spec: RFC 9113 §3.4, §5.1.2, §6.7, §6.8; gRFC A8.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Io;
+use super::client_config::ClientHttp2Config;
+use super::frame_counts::{Abuse, GoAway};
+use super::meter::SharedMeter;
+use super::peer::Peer;
+use super::response_reader::ResponseReader;
+use super::send::SendHalf;
+use super::timer::{after, poll_timer};
+use crate::spec::http2::{self, FRAME_HEAD_LENGTH, error as error_code, frame};
+use crate::wire::header_size::request_header_list_size;
+use crate::wire::{Status, WireError};
+
+/// A connection on which calls can be made. Clones are the same connection; when the last one is
+/// dropped, it is closed as soon as its streams have ended.
+#[derive(Clone)]
+pub(crate) struct ClientConnection(Arc<Handle>);
+
+struct Handle {
+    /// `None` once no more streams are to be opened.
+    send_request: Mutex<Option<h2::client::SendRequest<Bytes>>>,
+    state: Arc<ConnectionState>,
+}
+
+/// What the calls of a connection share with the task that drives it.
+pub(crate) struct ConnectionState {
+    peer: Peer,
+    pub(super) config: Arc<ClientHttp2Config>,
+    /// Streams that may still be opened.
+    slots: Semaphore,
+    /// Streams to end before one of them gives its slot back: the server takes fewer than it did.
+    owed: AtomicUsize,
+    limit: AtomicUsize,
+    open: AtomicUsize,
+    waiting: AtomicUsize,
+    /// A call waits for a slot.
+    wanted: Notify,
+    accepting: AtomicBool,
+    farewell: watch::Sender<Option<Farewell>>,
+    /// Why the connection was cut, if the reason is ours.
+    cut: OnceLock<String>,
+    /// The largest header list that the server says it accepts; 0 is nothing.
+    peer_header_limit: AtomicUsize,
+    /// Nobody can open streams any more.
+    released: AtomicBool,
+}
+
+/// Why a connection takes no more streams.
+#[derive(Clone, Debug)]
+pub(crate) struct Farewell {
+    /// In words.
+    pub(crate) why: Cow<'static, str>,
+    /// The server says that we ask too often whether it is alive.
+    pub(crate) too_many_pings: bool,
+    /// The connection is gone, and its streams with it.
+    pub(crate) lost: bool,
+}
+
+/// How busy a connection is, in streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Open now.
+    pub(crate) open: usize,
+    /// That the server takes at once.
+    pub(crate) limit: usize,
+    /// Calls that wait for one.
+    pub(crate) waiting: usize,
+}
+
+/// The right to open one stream. Given back when it is dropped.
+pub(crate) struct Slot(Arc<ConnectionState>);
+
+/// A stream that was opened: the request can be sent, the response be read.
+pub(crate) struct ClientStream {
+    pub(crate) send: SendHalf,
+    pub(crate) reader: ResponseReader,
+}
+
+/// Why a stream was not opened. Nothing was sent.
+#[derive(Debug)]
+pub(crate) enum NotOpened {
+    /// The connection takes no more: another one may.
+    Elsewhere,
+    /// The request itself cannot be sent.
+    Refused(Status),
+}
+
+/// Why a connection did not come to be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The server answered in another language.
+    #[error("{0}")]
+    NotHttp2(NotHttp2),
+    /// HTTP/2 was broken.
+    #[error("{0}")]
+    Http2(#[from] h2::Error),
+    /// The socket was.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// What a server that does not speak HTTP/2 began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotHttp2 {
+    /// Nothing: it closed the connection.
+    Closed,
+    /// A response of HTTP/1.
+    Http1,
+    /// A TLS record.
+    Tls,
+    /// Anything else.
+    Junk,
+}
+
+impl ClientConnection {
+    /// Speaks HTTP/2 on a byte stream, and waits for the server's SETTINGS. The task that drives the
+    /// connection ends with it: when the peer closes it, when it fails, or when all clones are dropped
+    /// and all streams have ended.
+    ///
+    /// # Errors
+    ///
+    /// The peer does not speak HTTP/2, or the stream broke.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it closes the byte stream.
+    pub(crate) async fn open(
+        io: Io,
+        peer: Peer,
+        config: Arc<ClientHttp2Config>,
+    ) -> Result<Self, OpenError> {
+        let meter = SharedMeter::client(io, config.frame_limits());
+        let (send_request, mut h2) = h2::client::Builder::new()
+            .enable_push(false)
+            .initial_window_size(config.stream_window)
+            .initial_connection_window_size(config.connection_window)
+            .max_frame_size(config.max_frame_size)
+            .max_header_list_size(config.max_header_list_size)
+            .max_send_buffer_size(config.stream_send_buffer)
+            .data_frame_budget(config.data_frame_budget)
+            .max_concurrent_reset_streams(config.max_concurrent_reset_streams)
+            .reset_stream_duration(config.reset_stream_duration)
+            .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
+            .handshake::<_, Bytes>(meter.clone())
+            .await?;
+        poll_fn(|cx| poll_first_bytes(&meter, cx)).await?;
+        poll_fn(|cx| {
+            if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
+                return Poll::Ready(end.map_err(OpenError::from).and(Err(closed().into())));
+            }
+            let mut meter = meter.lock();
+            // A socket that takes no more now is seen again with the next frame.
+            if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
+                return Poll::Ready(Err(error.into()));
+            }
+            if meter.counts().settings {
+                return Poll::Ready(Ok(()));
+            }
+            Poll::Pending
+        })
+        .await?;
+        let state = Arc::new(ConnectionState::new(peer, config));
+        let mut driver = Driver::new(h2, meter, Arc::clone(&state));
+        driver.follow_settings();
+        tokio::spawn(driver.run());
+        Ok(Self(Arc::new(Handle {
+            send_request: Mutex::new(Some(send_request)),
+            state,
+        })))
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.0.state.peer
+    }
+
+    /// Whether new streams are welcome.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.0.state.accepting.load(Ordering::Acquire)
+    }
+
+    /// Resolves when no more streams are welcome, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(crate) async fn stops_accepting(&self) -> Farewell {
+        let mut farewell = self.0.state.farewell.subscribe();
+        let said = farewell.wait_for(Option::is_some).await;
+        // The sender lives in the state, which `self` holds.
+        said.ok()
+            .and_then(|said| said.clone())
+            .unwrap_or(Farewell::CLOSED)
+    }
+
+    /// How busy it is.
+    pub(crate) fn load(&self) -> Load {
+        let state = &self.0.state;
+        Load {
+            open: state.open.load(Ordering::Relaxed),
+            limit: state.limit.load(Ordering::Relaxed),
+            waiting: state.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Resolves when a call waits for a slot.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub(crate) async fn waiting_for_stream(&self) {
+        loop {
+            let wanted = self.0.state.wanted.notified();
+            if self.0.state.waiting.load(Ordering::Relaxed) > 0 {
+                return;
+            }
+            wanted.await;
+        }
+    }
+
+    /// Opens no more streams, and closes the connection when those that are open have ended.
+    pub(crate) fn close(&self) {
+        self.0.state.say_farewell(Farewell::CLOSED);
+        self.0.release();
+    }
+
+    /// The right to open a stream, if there is one without waiting.
+    pub(crate) fn try_slot(&self) -> Option<Slot> {
+        let state = &self.0.state;
+        state.slots.try_acquire().ok()?.forget();
+        state.open.fetch_add(1, Ordering::Relaxed);
+        Some(Slot(Arc::clone(state)))
+    }
+
+    /// The right to open a stream. First come, first served.
+    ///
+    /// # Errors
+    ///
+    /// [`NotOpened::Elsewhere`] if the connection takes no more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe: whoever gives up leaves the queue.
+    pub(crate) async fn slot(&self) -> Result<Slot, NotOpened> {
+        if let Some(slot) = self.try_slot() {
+            return Ok(slot);
+        }
+        let state = &self.0.state;
+        let _waiting = Waiting::begin(state);
+        match state.slots.acquire().await {
+            Ok(permit) => permit.forget(),
+            Err(_) => return Err(NotOpened::Elsewhere),
+        }
+        state.open.fetch_add(1, Ordering::Relaxed);
+        Ok(Slot(Arc::clone(state)))
+    }
+
+    /// Opens a stream with these headers. They leave with what is sent next, or by themselves.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent, for either of the reasons.
+    pub(crate) fn open_stream(
+        &self,
+        slot: Slot,
+        request: http::Request<()>,
+    ) -> Result<ClientStream, NotOpened> {
+        let state = &self.0.state;
+        let request = state.check_size(request)?;
+        let (response, stream) = {
+            let mut handle = self.0.lock();
+            let Some(send_request) = handle.as_mut().filter(|_| self.is_accepting()) else {
+                return Err(NotOpened::Elsewhere);
+            };
+            send_request.send_request(request, false)
+        }
+        .map_err(|error| state.not_opened(&error))?;
+        if u32::from(response.stream_id()) >= state.config.stream_id_limit {
+            state.say_farewell(Farewell::WORN);
+        }
+        Ok(ClientStream {
+            send: SendHalf::new(stream, None),
+            reader: ResponseReader::new(response, Arc::clone(state), slot),
+        })
+    }
+}
+
+impl fmt::Debug for ClientConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientConnection")
+            .field("peer", self.peer())
+            .field("load", &self.load())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<h2::client::SendRequest<Bytes>>> {
+        self.send_request
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn release(&self) {
+        self.state.released.store(true, Ordering::Release);
+        // The last one that is dropped wakes the driver.
+        drop(self.lock().take());
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl ConnectionState {
+    fn new(peer: Peer, config: Arc<ClientHttp2Config>) -> Self {
+        Self {
+            peer,
+            config,
+            slots: Semaphore::new(0),
+            owed: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            wanted: Notify::new(),
+            accepting: AtomicBool::new(true),
+            farewell: watch::Sender::new(None),
+            cut: OnceLock::new(),
+            peer_header_limit: AtomicUsize::new(0),
+            released: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(super) fn stream_window(&self) -> usize {
+        usize::try_from(self.config.stream_window).unwrap_or(usize::MAX)
+    }
+
+    /// Why the streams of this connection ended, which h2 reports as `error`.
+    pub(super) fn why_it_ended(&self, error: &h2::Error) -> String {
+        if let Some(cut) = self.cut.get() {
+            return cut.clone();
+        }
+        let farewell = self.farewell.borrow();
+        match (&*farewell, error.get_io()) {
+            (Some(farewell), _) if !farewell.lost => farewell.why.clone().into_owned(),
+            (_, Some(error)) => error.to_string(),
+            (_, None) => error.to_string(),
+        }
+    }
+
+    /// No more streams from here on; whoever waits for a slot looks elsewhere.
+    fn say_farewell(&self, farewell: Farewell) {
+        self.accepting.store(false, Ordering::Release);
+        self.slots.close();
+        self.farewell.send_if_modified(|said| match said {
+            // That it takes no more was said; that it is gone is news.
+            Some(before) if before.lost || !farewell.lost => false,
+            Some(before) => {
+                before.lost = true;
+                true
+            }
+            None => {
+                *said = Some(farewell);
+                true
+            }
+        });
+    }
+
+    /// The server takes so many streams at once. Called by the driver alone.
+    fn set_limit(&self, limit: usize) {
+        let before = self.limit.swap(limit, Ordering::Relaxed);
+        if let Some(more) = limit.checked_sub(before) {
+            let paid = take_up_to(&self.owed, more);
+            self.slots.add_permits(more - paid);
+        } else {
+            let fewer = before - limit;
+            let taken = self.slots.forget_permits(fewer);
+            self.owed.fetch_add(fewer - taken, Ordering::Relaxed);
+        }
+    }
+
+    fn check_size(&self, request: http::Request<()>) -> Result<http::Request<()>, NotOpened> {
+        let limit = self.peer_header_limit.load(Ordering::Relaxed);
+        if limit == 0 {
+            return Ok(request);
+        }
+        let (parts, ()) = request.into_parts();
+        let size = request_header_list_size(&parts);
+        if size > limit {
+            let error = WireError::HeaderListTooLarge { size, limit };
+            let text = format!("{error} that {} announced", self.peer);
+            return Err(NotOpened::Refused(
+                Status::new(error.code(), text).unprocessed(),
+            ));
+        }
+        Ok(http::Request::from_parts(parts, ()))
+    }
+
+    /// What it means that h2 did not open a stream.
+    fn not_opened(&self, error: &h2::Error) -> NotOpened {
+        if error.is_go_away() || error.is_io() || error.is_reset() {
+            return NotOpened::Elsewhere;
+        }
+        // h2's own complaint about the request, or stream ids that ran out.
+        let text = format!("the request cannot be sent: {error}");
+        NotOpened::Refused(Status::internal(text).unprocessed())
+    }
+}
+
+/// Takes as much as there is, up to `wanted`; says how much.
+fn take_up_to(count: &AtomicUsize, wanted: usize) -> usize {
+    let taken = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+        Some(count.saturating_sub(wanted))
+    });
+    taken.map_or(0, |before| before.min(wanted))
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        if take_up_to(&self.0.owed, 1) == 0 {
+            self.0.slots.add_permits(1);
+        }
+    }
+}
+
+/// Counts a call that waits for a slot, while it does.
+struct Waiting<'a>(&'a ConnectionState);
+
+impl<'a> Waiting<'a> {
+    fn begin(state: &'a ConnectionState) -> Self {
+        state.waiting.fetch_add(1, Ordering::Relaxed);
+        state.wanted.notify_waiters();
+        Self(state)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Farewell {
+    const CLOSED: Self = Self {
+        why: Cow::Borrowed("the channel has closed the connection"),
+        too_many_pings: false,
+        lost: false,
+    };
+    const WORN: Self = Self {
+        why: Cow::Borrowed("the connection has used up its stream ids"),
+        too_many_pings: false,
+        lost: false,
+    };
+
+    fn of(goaway: &GoAway) -> Self {
+        let GoAway { code, text } = goaway;
+        let name = http2::error_name(*code).map_or_else(|| format!("{code:#x}"), str::to_owned);
+        let why = if text.is_empty() {
+            format!("the server said GOAWAY({name})")
+        } else {
+            format!("the server said GOAWAY({name}, \"{text}\")")
+        };
+        Self {
+            why: why.into(),
+            too_many_pings: *code == error_code::ENHANCE_YOUR_CALM && text.contains(TOO_MANY_PINGS),
+            lost: false,
+        }
+    }
+}
+
+/// What a GOAWAY says to a client that asks too often whether its server is alive. gRFC A8.
+const TOO_MANY_PINGS: &str = "too_many_pings";
+
+/// Drives one connection until it ends.
+struct Driver {
+    h2: h2::client::Connection<SharedMeter, Bytes>,
+    pings: Option<h2::PingPong>,
+    meter: SharedMeter,
+    state: Arc<ConnectionState>,
+    /// SETTINGS of the server that were taken to heart.
+    settings_followed: u64,
+    goaway_heard: bool,
+    ping_sent_at: Option<Instant>,
+    /// Nothing is left to do but to say GOAWAY.
+    closing_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Frames wait one turn of the other tasks, so that theirs leave in the same write.
+    flush_next_turn: bool,
+}
+
+impl Driver {
+    fn new(
+        mut h2: h2::client::Connection<SharedMeter, Bytes>,
+        meter: SharedMeter,
+        state: Arc<ConnectionState>,
+    ) -> Self {
+        Self {
+            pings: h2.ping_pong(),
+            h2,
+            meter,
+            state,
+            settings_followed: 0,
+            goaway_heard: false,
+            ping_sent_at: None,
+            closing_since: None,
+            timer: None,
+            flush_next_turn: false,
+        }
+    }
+
+    async fn run(mut self) {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        let why = match end {
+            Ok(()) => Cow::Borrowed("the server closed the connection"),
+            Err(why) => {
+                tracing::debug!(peer = %self.state.peer, %why, "connection lost");
+                Cow::Owned(why)
+            }
+        };
+        self.state.say_farewell(Farewell {
+            why,
+            too_many_pings: false,
+            lost: true,
+        });
+        // Dropping h2 ends the streams that are left, which ask the state for the reason.
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        loop {
+            if let Poll::Ready(end) = Pin::new(&mut self.h2).poll(cx) {
+                self.listen();
+                return Poll::Ready(end.map_err(|error| text_of(&error)));
+            }
+            if let Some(Abuse(why)) = self.listen() {
+                return Poll::Ready(Err(self.cut(format!("the server sent {why}"))));
+            }
+            match self.poll_timers(cx) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(why) => return Poll::Ready(Err(self.cut(why))),
+            }
+        }
+        self.poll_flush(cx)
+    }
+
+    fn cut(&self, why: String) -> String {
+        // Set once: the first reason is the reason.
+        self.state.cut.get_or_init(|| why).clone()
+    }
+
+    /// Looks at what the server said about the connection.
+    fn listen(&mut self) -> Option<Abuse> {
+        let (settings, goaway, abuse) = {
+            let meter = self.meter.lock();
+            let counts = meter.counts();
+            let goaway = counts.goaway.clone().filter(|_| !self.goaway_heard);
+            (counts.settings_frames_received, goaway, counts.abuse)
+        };
+        if settings != self.settings_followed {
+            self.follow_settings();
+        }
+        if let Some(goaway) = goaway {
+            self.goaway_heard = true;
+            let farewell = Farewell::of(&goaway);
+            if farewell.too_many_pings {
+                tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
+            }
+            self.state.say_farewell(farewell);
+        }
+        abuse
+    }
+
+    fn follow_settings(&mut self) {
+        let header_limit = {
+            let meter = self.meter.lock();
+            let counts = meter.counts();
+            self.settings_followed = counts.settings_frames_received;
+            counts.peer_max_header_list_size
+        };
+        let own = usize::try_from(self.state.config.max_concurrent_streams).unwrap_or(usize::MAX);
+        self.state
+            .set_limit(self.h2.max_concurrent_send_streams().min(own));
+        self.state
+            .peer_header_limit
+            .store(header_limit.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Acts on what has run out of time. Says whether h2 has new work.
+    fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
+        let now = Instant::now;
+        let open = self.state.open.load(Ordering::Relaxed);
+        if self.state.released.load(Ordering::Acquire) && open == 0 {
+            // A server that does not take our GOAWAY is not waited for.
+            let since = *self.closing_since.get_or_insert_with(now);
+            let over = after(since, self.state.config.goaway_linger);
+            if self.poll_until(over, cx).is_ready() {
+                return Err("the server does not take our GOAWAY".to_owned());
+            }
+            return Ok(false);
+        }
+        let Some(keepalive) = self.state.config.keepalive() else {
+            return Ok(false);
+        };
+        let last_read_at = self.meter.lock().counts().last_read_at;
+        let timeout = self.state.config.keepalive_timeout;
+        if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at <= *sent_at) {
+            return match self.poll_until(after(sent_at, timeout), cx) {
+                Poll::Ready(()) => Err(format!(
+                    "keepalive: the server did not answer a PING within {timeout:?}"
+                )),
+                Poll::Pending => Ok(false),
+            };
+        }
+        self.ping_sent_at = None;
+        if open == 0 && !self.state.config.keepalive_without_calls {
+            return Ok(false);
+        }
+        if self
+            .poll_until(after(last_read_at, keepalive), cx)
+            .is_pending()
+        {
+            return Ok(false);
+        }
+        self.ping_sent_at = Some(now());
+        Ok(self.send_ping())
+    }
+
+    fn poll_until(&mut self, moment: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(sleep_until(moment)));
+        if timer.deadline() != moment {
+            timer.as_mut().reset(moment);
+        }
+        poll_timer(timer.as_mut(), cx)
+    }
+
+    fn send_ping(&mut self) -> bool {
+        let Some(pings) = &mut self.pings else {
+            return false;
+        };
+        // The answer itself is not awaited: any byte of the server will do. Asking for it makes room
+        // for the next PING.
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let _ = pings.poll_pong(&mut cx);
+        pings.send_ping(h2::Ping::opaque()).is_ok()
+    }
+
+    // The task runs as soon as one call has something to send. If others are at work, it goes behind
+    // them once, so that one write takes the frames of all.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        let open = self.state.open.load(Ordering::Relaxed);
+        let mut meter = self.meter.lock();
+        if meter.has_joined() && open > 1 && !self.flush_next_turn {
+            self.flush_next_turn = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.flush_next_turn = false;
+        // Pending is woken when the socket takes more; until then h2 may go on.
+        if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
+            return Poll::Ready(Err(error.to_string()));
+        }
+        if open == 0 {
+            meter.release_buffers();
+        }
+        Poll::Pending
+    }
+}
+
+fn text_of(error: &h2::Error) -> String {
+    error
+        .get_io()
+        .map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn closed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the server closed the connection before its SETTINGS came",
+    )
+}
+
+/// Sends what is joined and looks at how the server begins: its first frame is SETTINGS.
+fn poll_first_bytes(meter: &SharedMeter, cx: &mut Context<'_>) -> Poll<Result<(), OpenError>> {
+    let mut meter = meter.lock();
+    if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
+        // What the server said before it went may tell more than that it went.
+        tracing::trace!(%error, "the server takes no more");
+    }
+    match meter.poll_peek(cx, FRAME_HEAD_LENGTH) {
+        Poll::Ready(Ok(bytes)) => Poll::Ready(NotHttp2::check(bytes).map_err(OpenError::NotHttp2)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+impl NotHttp2 {
+    fn check(bytes: &[u8]) -> Result<(), Self> {
+        match bytes {
+            [_, _, _, frame::SETTINGS, flags, 0, 0, 0, 0, ..] if flags & http2::flag::ACK == 0 => {
+                Ok(())
+            }
+            [] => Err(Self::Closed),
+            // A TLS record: an alert or a part of a handshake, major version 3. RFC 8446 §5.1.
+            [0x15 | 0x16, 0x03, ..] => Err(Self::Tls),
+            bytes if bytes.starts_with(b"HTTP/1") => Err(Self::Http1),
+            // GOAWAY may be all that a server has to say; h2 reads it.
+            [_, _, _, frame::GOAWAY, _, 0, 0, 0, 0, ..] => Ok(()),
+            _ => Err(Self::Junk),
+        }
+    }
+
+    /// What helps.
+    pub(crate) fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Closed | Self::Junk => None,
+            Self::Http1 => Some("gRPC needs HTTP/2; is this the port of a gRPC server?"),
+            Self::Tls => Some("connect with https:// instead"),
+        }
+    }
+}
+
+impl fmt::Display for NotHttp2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the peer closed the connection before it said anything",
+            Self::Http1 => "the peer answered HTTP/1.1",
+            Self::Tls => "the peer speaks TLS",
+            Self::Junk => "the peer's first bytes are not an HTTP/2 SETTINGS frame",
+        })
+    }
+}

@@ -1,0 +1,333 @@
+//! ResponseReader: a response in the order of the wire.
+//!
+//! ```text
+//!   Response-Headers  *Length-Prefixed-Message  Trailers        or        Trailers-Only
+//! ```
+//!
+//! What ends a response without trailers is never a success, whatever came before: a reset, a lost
+//! connection, the end of the stream.
+//!
+//! A byte's window is given back when its message is taken. While the reader waits for a message that
+//! is not whole, its bytes are given back at once, or a message larger than the window could never
+//! become whole.
+//!
+//! Spec: gRPC-HTTP2 §Responses, §Errors; RFC 9113 §5.2, §8.1.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::StatusCode;
+
+use super::client_connection::{ConnectionState, Slot};
+use super::errors::status_of_client_stream;
+use crate::wire::header_size::{STATUS_FIELD_SIZE, check_header_list, header_list_size};
+use crate::wire::response_headers::QUOTED_BODY_LIMIT;
+use crate::wire::{
+    Deframer, Metadata, NotGrpc, RawMessage, ResponseHeaders, ResponseStart, Status, Trailers,
+    WireError,
+};
+
+/// Reads one response. Dropped before its end, it takes the stream along: RST_STREAM(CANCEL).
+pub(crate) struct ResponseReader {
+    connection: Arc<ConnectionState>,
+    part: Part,
+    message_limit: usize,
+    interim_responses: u32,
+    messages: u64,
+    bytes: u64,
+}
+
+/// What is read next.
+enum Part {
+    Head(h2::client::ResponseFuture, Slot),
+    /// An answer that is not gRPC, and the start of its body.
+    Foreign(h2::RecvStream, NotGrpc, Vec<u8>, Slot),
+    Messages(Box<Messages>, Slot),
+    Over,
+}
+
+struct Messages {
+    stream: h2::RecvStream,
+    http_status: StatusCode,
+    deframer: Deframer,
+    /// The last DATA frame came; trailers may follow.
+    ended: bool,
+    /// What cut the messages off, to be told once those that are whole have been taken.
+    failure: Option<Status>,
+    /// Bytes that count against our windows.
+    unreleased: usize,
+    /// Give back in pieces of this size while the reader is busy.
+    release_step: usize,
+}
+
+/// How a response begins.
+#[derive(Debug)]
+pub(crate) enum Head {
+    /// Messages and trailers follow.
+    Headers(ResponseHeaders),
+    /// It has ended already.
+    Ended(Trailers),
+}
+
+impl ResponseReader {
+    pub(super) fn new(
+        response: h2::client::ResponseFuture,
+        connection: Arc<ConnectionState>,
+        slot: Slot,
+    ) -> Self {
+        Self {
+            connection,
+            part: Part::Head(response, slot),
+            message_limit: usize::MAX,
+            interim_responses: 0,
+            messages: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Messages from here on may be so many bytes long, as sent.
+    pub(crate) fn limit_messages(&mut self, limit: usize) {
+        self.message_limit = limit;
+    }
+
+    /// Messages and body bytes that came so far.
+    pub(crate) fn received(&self) -> (u64, u64) {
+        (self.messages, self.bytes)
+    }
+
+    /// How the response begins. To be polled until it is ready, and then no more.
+    ///
+    /// # Errors
+    ///
+    /// The stream failed before, or its first header block breaks a rule.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Status>> {
+        loop {
+            match &mut self.part {
+                Part::Head(response, _) => {
+                    let head = match Self::poll_response(
+                        response,
+                        &mut self.interim_responses,
+                        &self.connection,
+                        cx,
+                    ) {
+                        Poll::Ready(head) => head,
+                        Poll::Pending => return Poll::Pending,
+                    };
+                    match head.and_then(|response| self.begin(response)) {
+                        Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                        Ok(None) => {}
+                        Err(failure) => {
+                            self.part = Part::Over;
+                            return Poll::Ready(Err(failure));
+                        }
+                    }
+                }
+                Part::Foreign(stream, _, body, _) => {
+                    // Its end, a failure or enough of it: all that is wanted is a few words.
+                    while body.len() < QUOTED_BODY_LIMIT {
+                        let Some(Ok(chunk)) = ready!(stream.poll_data(cx)) else {
+                            break;
+                        };
+                        body.extend_from_slice(&chunk);
+                        let _ = stream.flow_control().release_capacity(chunk.len());
+                    }
+                    let Part::Foreign(_, answer, body, _) =
+                        std::mem::replace(&mut self.part, Part::Over)
+                    else {
+                        unreachable!("matched above");
+                    };
+                    let status = answer.into_status(&body);
+                    return Poll::Ready(Err(status));
+                }
+                Part::Messages(..) | Part::Over => {
+                    let status = Status::internal("the response's head was read before");
+                    return Poll::Ready(Err(status));
+                }
+            }
+        }
+    }
+
+    fn poll_response(
+        response: &mut h2::client::ResponseFuture,
+        interim_responses: &mut u32,
+        connection: &ConnectionState,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<http::Response<h2::RecvStream>, Status>> {
+        let polled = Pin::new(&mut *response).poll(cx);
+        if let Poll::Ready(result) = polled {
+            return Poll::Ready(
+                result.map_err(|error| status_of_client_stream(&error, connection)),
+            );
+        }
+        // Interim responses wait in h2 until somebody takes them.
+        while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
+            *interim_responses += 1;
+            let limit = connection.config.max_interim_responses;
+            if *interim_responses > limit {
+                let text = format!("the server sent more than {limit} interim responses (1xx)");
+                let status = Status::unavailable(text);
+                return Poll::Ready(Err(status));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Looks at the first header block. `None` if there is more to read before it can be judged.
+    fn begin(&mut self, response: http::Response<h2::RecvStream>) -> Result<Option<Head>, Status> {
+        let (head, stream) = response.into_parts();
+        let end_stream = stream.is_end_stream();
+        let http_status = head.status;
+        self.check_size(&head.headers)?;
+        let start = ResponseStart::parse(head, end_stream)?;
+        let slot = match std::mem::replace(&mut self.part, Part::Over) {
+            Part::Head(_, slot) | Part::Foreign(_, _, _, slot) | Part::Messages(_, slot) => slot,
+            Part::Over => return Ok(None),
+        };
+        match start {
+            ResponseStart::Headers(headers) => {
+                let messages = Messages {
+                    stream,
+                    http_status,
+                    deframer: Deframer::new(self.message_limit),
+                    ended: false,
+                    failure: None,
+                    unreleased: 0,
+                    release_step: self.connection.stream_window() / 4,
+                };
+                self.part = Part::Messages(Box::new(messages), slot);
+                Ok(Some(Head::Headers(headers)))
+            }
+            ResponseStart::TrailersOnly(trailers) => Ok(Some(Head::Ended(trailers))),
+            ResponseStart::NotGrpc(answer) => {
+                self.part = Part::Foreign(stream, answer, Vec::new(), slot);
+                Ok(None)
+            }
+            ResponseStart::Interim => {
+                let text = "h2 gave out an interim response as the final one";
+                Err(Status::internal(text))
+            }
+        }
+    }
+
+    fn check_size(&self, headers: &http::HeaderMap) -> Result<(), WireError> {
+        let config = &self.connection.config;
+        check_header_list(
+            header_list_size(headers) + STATUS_FIELD_SIZE,
+            headers.len(),
+            config.max_metadata_size,
+            config.max_metadata_pairs,
+        )
+    }
+
+    /// The next message; `None` when the last one has been taken, and trailers are to be read.
+    ///
+    /// # Errors
+    ///
+    /// A message that breaks the framing; a stream that was reset or lost. The stream is over then.
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<RawMessage>, Status>> {
+        let Part::Messages(messages, _) = &mut self.part else {
+            return Poll::Ready(Ok(None));
+        };
+        loop {
+            match messages.deframer.next_message() {
+                Ok(Some(message)) => {
+                    self.messages += 1;
+                    messages.release(messages.deframer.buffered());
+                    return Poll::Ready(Ok(Some(message)));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.part = Part::Over;
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+            if let Some(failure) = messages.failure.take() {
+                self.part = Part::Over;
+                return Poll::Ready(Err(failure));
+            }
+            if messages.ended {
+                return Poll::Ready(Ok(None));
+            }
+            // What is left is the beginning of a message.
+            messages.release_now(messages.unreleased);
+            self.bytes += ready!(messages.poll_fill(cx, &self.connection));
+        }
+    }
+
+    /// How the call ended, once there are no more messages.
+    ///
+    /// A message that is cut off is the server's fault, unless it says that the call failed anyway.
+    pub(crate) fn poll_trailers(&mut self, cx: &mut Context<'_>) -> Poll<Trailers> {
+        let Part::Messages(messages, _) = &mut self.part else {
+            return Poll::Ready(failed(Status::internal(
+                "the response's trailers were read before",
+            )));
+        };
+        let read = ready!(messages.stream.poll_trailers(cx));
+        let cut = messages.deframer.finish();
+        let http_status = messages.http_status;
+        self.part = Part::Over;
+        let trailers = match read {
+            Ok(Some(headers)) => match self.check_size(&headers) {
+                Ok(()) => Trailers::parse(headers, http_status),
+                Err(error) => failed(error.into()),
+            },
+            Ok(None) => Trailers::missing(http_status),
+            Err(error) => failed(status_of_client_stream(&error, &self.connection)),
+        };
+        Poll::Ready(match (cut, trailers.outcome.is_ok()) {
+            (Err(error), true) => failed(error.into()),
+            (Err(_) | Ok(()), _) => trailers,
+        })
+    }
+}
+
+impl Messages {
+    /// Takes what h2 holds. Ready, with the count of its bytes, when something came or the end did.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, connection: &ConnectionState) -> Poll<u64> {
+        let mut came = 0;
+        while !self.ended && self.failure.is_none() {
+            match self.stream.poll_data(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    came += chunk.len();
+                    self.deframer.push(chunk);
+                }
+                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(Some(Err(error))) => {
+                    self.failure = Some(status_of_client_stream(&error, connection));
+                }
+                Poll::Pending if came > 0 => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.unreleased += came;
+        Poll::Ready(u64::try_from(came).unwrap_or(0))
+    }
+
+    // In steps, since each release takes h2's lock.
+    fn release(&mut self, still_buffered: usize) {
+        let releasable = self.unreleased.saturating_sub(still_buffered);
+        if releasable >= self.release_step {
+            self.release_now(releasable);
+        }
+    }
+
+    fn release_now(&mut self, length: usize) {
+        if length > 0 {
+            // Fails only for more than was received, which `unreleased` rules out.
+            let _ = self.stream.flow_control().release_capacity(length);
+            self.unreleased -= length.min(self.unreleased);
+        }
+    }
+}
+
+fn failed(status: Status) -> Trailers {
+    Trailers {
+        outcome: Err(status),
+        metadata: Metadata::new(),
+    }
+}
