@@ -1,7 +1,6 @@
 //! When a call must have ended.
 
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -76,9 +75,10 @@ impl LazyTimer {
 
     /// What `work` yields, or `None` if the deadline passes before. Work that is done in time wins,
     /// also over a deadline that has passed.
+    #[cfg(feature = "server")]
     pub(crate) async fn race<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
+        let mut work = std::pin::pin!(work);
+        std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(value) => Poll::Ready(Some(value)),
             Poll::Pending => self.poll_passed(cx).map(|()| None),
         })

@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::channel::ChannelShared;
 use super::hedge::{HedgeDecision, HedgeRules, HedgeState};
-use super::outgoing::{Outgoing, deadline_passed};
+use super::outgoing::Outgoing;
 use super::pick::{CallInfo, Picked};
 use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
@@ -66,10 +66,12 @@ enum Policy {
 
 /// A connection with room for a stream that is being found.
 struct Opening {
-    line: Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>,
+    line: FindingLine,
     /// Attempts that went before this one.
     previous: u32,
 }
+
+type FindingLine = Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>;
 
 /// What the attempts come to.
 pub(super) enum Outcome {
@@ -105,6 +107,24 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How far the attempts have got.
+    pub(super) fn standing(&self) -> Standing {
+        let begun = Standing {
+            phase: 0,
+            streams: self.running.len(),
+            ..Standing::default()
+        };
+        self.running.iter().fold(begun, |standing, attempt| {
+            let this = attempt.standing();
+            Standing {
+                sent: standing.sent + this.sent,
+                blocked: standing.blocked || this.blocked,
+                gone: standing.gone || this.gone,
+                ..standing
+            }
+        })
     }
 
     /// Whether some attempt has been handed all that was said so far.
@@ -397,7 +417,39 @@ enum Event {
     Over(Outcome),
 }
 
+/// How far a call has got, for whoever waits for that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    phase: u8,
+    streams: usize,
+    sent: usize,
+    blocked: bool,
+    gone: bool,
+}
+
+impl Standing {
+    /// The call has ended.
+    pub(super) const ENDED: Self = Self {
+        phase: 2,
+        streams: 0,
+        sent: 0,
+        blocked: false,
+        gone: false,
+    };
+}
+
 impl Attempt {
+    /// How far it has got.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            phase: 1,
+            streams: 1,
+            sent: self.sent,
+            blocked: self.send.is_blocked(),
+            gone: self.gone,
+        }
+    }
+
     /// Whether all that was said so far has been handed over.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
         self.gone

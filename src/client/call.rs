@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::attempts::{Attempt, Attempts, Outcome};
+use super::attempts::{Attempt, Attempts, Outcome, Standing};
 use super::outgoing::{Outgoing, deadline_passed};
 use super::replay::Replay;
 use crate::call::{LazyTimer, ParentOver, Responses};
@@ -243,6 +243,15 @@ impl Call {
             return Poll::Pending;
         }
         poll(self, cx)
+    }
+
+    /// How far the call has got.
+    pub(super) fn standing(&self) -> Standing {
+        match &self.phase {
+            Phase::Trying(attempts) => attempts.standing(),
+            Phase::Answered(attempt) => attempt.standing(),
+            Phase::Ended(_) => Standing::ENDED,
+        }
     }
 
     fn is_open(&self) -> bool {

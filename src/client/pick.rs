@@ -1,6 +1,6 @@
 //! Interim: one address.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::transport::client_connection::ClientConnection;
 use crate::transport::connect::{Address, Connector};
@@ -75,5 +75,3 @@ impl Pool {
             .clone()
     }
 }
-
-pub(crate) type SharedPool = Arc<Pool>;

@@ -32,6 +32,15 @@ pub(super) enum Half {
     Response,
 }
 
+impl Half {
+    const fn other(self) -> Self {
+        match self {
+            Self::Request => Self::Response,
+            Self::Response => Self::Request,
+        }
+    }
+}
+
 impl SharedCall {
     pub(super) fn new(call: Call) -> Arc<Self> {
         let halves = Arc::<Halves>::default();
@@ -54,9 +63,18 @@ impl SharedCall {
         poll: impl FnOnce(&mut Call, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         self.halves.wait(half, cx);
-        let polled = poll(&mut self.lock(), &mut Context::from_waker(&self.waker));
+        let (polled, changed) = {
+            let mut call = self.lock();
+            let before = call.standing();
+            let polled = poll(&mut call, &mut Context::from_waker(&self.waker));
+            (polled, call.standing() != before)
+        };
         if polled.is_ready() {
             self.halves.stop_waiting(half);
+        }
+        // The other half may have waited for just that.
+        if changed {
+            self.halves.notify(half.other());
         }
         polled
     }
@@ -92,6 +110,13 @@ impl Halves {
     fn stop_waiting(&self, half: Half) {
         *self.of(half) = None;
     }
+
+    fn notify(&self, half: Half) {
+        let waiting = self.of(half).take();
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
 }
 
 impl Wake for Halves {
@@ -100,12 +125,8 @@ impl Wake for Halves {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        for half in [Half::Request, Half::Response] {
-            let waiting = self.of(half).take();
-            if let Some(waiting) = waiting {
-                waiting.wake();
-            }
-        }
+        self.notify(Half::Request);
+        self.notify(Half::Response);
     }
 }
 

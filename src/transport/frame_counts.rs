@@ -106,6 +106,7 @@ impl FrameCounts {
         }
     }
 
+    #[cfg(feature = "server")]
     pub(super) fn calls_open(&mut self, any: bool) {
         if let Some(policy) = &mut self.ping_policy {
             policy.calls_open(any);

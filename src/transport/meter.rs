@@ -106,11 +106,13 @@ impl FrameMeter {
     }
 
     /// Tells the ping policy whether calls are open, since PINGs are rarer without any.
+    #[cfg(feature = "server")]
     pub(crate) fn calls_open(&mut self, any: bool) {
         self.counts.calls_open(any);
     }
 
     /// Each GOAWAY that h2 writes from here on carries these words.
+    #[cfg(feature = "server")]
     pub(crate) fn explain_goaway(&mut self, text: &'static str) {
         self.counts.goaway_text = Some(text);
     }
@@ -158,6 +160,7 @@ impl FrameMeter {
     }
 
     /// Reads and drops what still comes. Ready at the end of the stream, with what was dropped.
+    #[cfg(feature = "server")]
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
         let mut dropped = self.read_ahead.len();
         self.read_ahead.clear();
@@ -172,6 +175,7 @@ impl FrameMeter {
     }
 
     /// Puts bytes of our own between frames: the answer to a peer that speaks something else.
+    #[cfg(feature = "server")]
     pub(crate) fn join(&mut self, bytes: &[u8]) {
         self.joined.extend_from_slice(bytes);
     }

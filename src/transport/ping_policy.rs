@@ -25,6 +25,7 @@ pub(crate) struct PingPolicy {
 }
 
 impl PingPolicy {
+    #[cfg(feature = "server")]
     pub(crate) fn new(min_interval: Duration, max_strikes: u32) -> Self {
         Self {
             min_interval,
@@ -35,6 +36,7 @@ impl PingPolicy {
         }
     }
 
+    #[cfg(feature = "server")]
     pub(crate) fn calls_open(&mut self, any: bool) {
         self.calls_open = any;
     }

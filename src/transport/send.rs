@@ -91,6 +91,7 @@ impl SendHalf {
     }
 
     /// As [`poll_send`](Self::poll_send), and ready also when the peer is gone meanwhile.
+    #[cfg(feature = "server")]
     pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         match self.poll_send(cx) {
             Poll::Ready(sent) => Poll::Ready(sent),
@@ -104,6 +105,7 @@ impl SendHalf {
     }
 
     /// Ends the stream with its trailers.
+    #[cfg(feature = "server")]
     pub(crate) fn send_trailers(&mut self, trailers: http::HeaderMap) -> Result<(), Gone> {
         self.stream.send_trailers(trailers).map_err(|_| Gone)
     }
@@ -121,6 +123,7 @@ impl SendHalf {
     }
 
     /// Ready when the peer reset the stream, or the connection is lost.
+    #[cfg(feature = "server")]
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         self.stream.poll_reset(cx).map(|_| Gone)
     }
