@@ -32,6 +32,8 @@ pub(super) struct Call {
     /// Resolves when the call is over in whose service this one is made.
     parent: Option<ParentOver>,
     headers: ResponseHeaders,
+    /// Response-Headers have come, whatever came after them.
+    answered: bool,
     trailers: Option<Metadata>,
 }
 
@@ -65,6 +67,7 @@ impl Call {
             timer,
             parent,
             headers: ResponseHeaders::default(),
+            answered: false,
             trailers: None,
         };
         if let Some(status) = failed {
@@ -115,7 +118,7 @@ impl Call {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
         self.replay.finish();
         match &mut self.phase {
-            Phase::Trying(attempts) => attempts.write(&self.replay, cx),
+            Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
             Phase::Answered(attempt) => attempt.write(&self.replay, cx),
             Phase::Ended(_) => {}
         }
@@ -134,7 +137,7 @@ impl Call {
 
     fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         if let Phase::Trying(attempts) = &mut self.phase {
-            attempts.write(&self.replay, cx);
+            attempts.write(&mut self.replay, cx);
             if attempts.is_up_to_date(&self.replay) {
                 return Poll::Ready(Ok(()));
             }
@@ -206,6 +209,7 @@ impl Call {
             Outcome::Answered(attempt, headers) => {
                 self.replay.keep_from(attempt.handed_over());
                 self.headers = headers;
+                self.answered = true;
                 self.phase = Phase::Answered(attempt);
             }
             Outcome::Ended(mut attempt, trailers) => {
@@ -313,6 +317,9 @@ impl Call {
 
 impl Responses for Call {
     fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if self.answered {
+            return Poll::Ready(Ok(()));
+        }
         self.within_limits(cx, |call, cx| {
             ready!(call.poll_trying(cx));
             Poll::Ready(call.failure())

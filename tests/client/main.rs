@@ -7,6 +7,7 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+mod halves;
 mod shapes;
 #[allow(
     dead_code,

@@ -1,0 +1,63 @@
+//! The two halves of a stream: what one learns when only the other is looked after.
+
+use barewire::{Code, Inbound, Outbound};
+
+use crate::shapes::{channel, path};
+use crate::support::Probe;
+
+#[tokio::test]
+async fn a_sender_that_never_reads_learns_that_the_call_has_ended() {
+    let channel = channel(Probe::default());
+    let (mut out, mut back): (Outbound<String>, Inbound<String>) =
+        channel.bidi(path("Refuse"), ()).await.unwrap();
+    let mut sent = 0;
+    let status = loop {
+        match out.send("x".repeat(1000)).await {
+            Ok(()) => sent += 1,
+            Err(status) => break status,
+        }
+        assert!(sent < 10_000, "the server has not read one of them");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(status.code, Code::PermissionDenied, "{status}");
+    assert_eq!(back.next().await.unwrap_err(), status);
+}
+
+#[tokio::test]
+async fn headers_that_came_stay_when_the_call_fails() {
+    let channel = channel(Probe::default());
+    let (_out, mut back): (Outbound<String>, Inbound<String>) =
+        channel.bidi(path("Fail"), ()).await.unwrap();
+    while back.next().await.is_ok() {}
+    back.headers().await.unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_long_request_is_not_kept_in_memory() {
+    const MESSAGES: usize = 200;
+    let channel = channel(Probe::default());
+    let (mut out, summary): (Outbound<String>, Inbound<String>) =
+        channel.client_streaming(path("Sum"), ()).await.unwrap();
+    let message = "x".repeat(1024 * 1024);
+    let before = resident_bytes();
+    let mut most = 0;
+    for _ in 0..MESSAGES {
+        // The server has not begun to answer, so nobody but the sender looks after the call.
+        out.send(message.clone()).await.unwrap();
+        most = most.max(resident_bytes());
+    }
+    out.finish().unwrap();
+    let summary = summary.single().await.unwrap().message;
+    assert_eq!(summary, format!("{MESSAGES} {}", MESSAGES * message.len()));
+    let grown = most.saturating_sub(before);
+    assert!(grown < 100 * message.len(), "{grown} bytes more");
+}
+
+/// What this process has in memory.
+#[cfg(target_os = "linux")]
+fn resident_bytes() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let resident: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    resident * 4096
+}
