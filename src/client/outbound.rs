@@ -41,7 +41,8 @@ impl<M: prost::Message> Outbound<M> {
     ///
     /// # Errors
     ///
-    /// - RESOURCE_EXHAUSTED: the message is larger than the limit. The stream may go on without it.
+    /// - RESOURCE_EXHAUSTED: the message is larger than the limit. It is not sent, and the call is
+    ///   cancelled: this is its status.
     /// - INTERNAL: [`finish`](Self::finish) was called before.
     /// - The call's status, if it has ended badly.
     /// - CANCELLED, if the server takes no more. It may have answered early; the
@@ -57,7 +58,9 @@ impl<M: prost::Message> Outbound<M> {
         }
         self.sent().await?;
         let mut bytes = BytesMut::new();
-        encode_message(&message, self.encoding, self.message_limit, &mut bytes)?;
+        // A request with a gap is not the one that was meant. gRPC-Codes.
+        encode_message(&message, self.encoding, self.message_limit, &mut bytes)
+            .inspect_err(|status| self.call.act(|call, _| call.fail(status.clone())))?;
         self.call.lock().push(bytes.freeze());
         self.sent().await
     }

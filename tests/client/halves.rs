@@ -1,9 +1,9 @@
 //! The two halves of a stream: what one learns when only the other is looked after.
 
-use barewire::{Code, Inbound, Outbound};
+use barewire::{Channel, ChannelConfig, Code, Inbound, Outbound, ServerConfig};
 
 use crate::shapes::{channel, path};
-use crate::support::Probe;
+use crate::support::{Probe, tcp_server};
 
 #[tokio::test]
 async fn a_sender_that_never_reads_learns_that_the_call_has_ended() {
@@ -21,6 +21,27 @@ async fn a_sender_that_never_reads_learns_that_the_call_has_ended() {
     };
     assert_eq!(status.code, Code::PermissionDenied, "{status}");
     assert_eq!(back.next().await.unwrap_err(), status);
+}
+
+#[tokio::test]
+async fn p075_a_message_over_the_limit_ends_the_call() {
+    let probe = Probe::default();
+    let seen = probe.seen.clone();
+    let server = tcp_server(probe, ServerConfig::default()).await;
+    let config = ChannelConfig {
+        max_send_message: 100,
+        ..ChannelConfig::default()
+    };
+    let channel = Channel::with_config(&format!("http://{server}"), config).unwrap();
+    let (mut out, mut back): (Outbound<String>, Inbound<String>) =
+        channel.bidi(path("Chat"), ()).await.unwrap();
+    out.send("short".to_owned()).await.unwrap();
+    assert!(back.next().await.unwrap().is_some());
+    let status = out.send("x".repeat(100)).await.unwrap_err();
+    assert_eq!(status.code, Code::ResourceExhausted);
+    assert_eq!(back.next().await.unwrap_err(), status);
+    seen.wait_for("the handler ends", |seen| seen.running() == 0)
+        .await;
 }
 
 #[tokio::test]
