@@ -75,8 +75,9 @@ pub mod tutorial;
 pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, HedgingPolicy, LoadBalancingConfig,
-    MethodConfig, Outbound, RetryPolicy, RetryThrottling, ServiceConfig, ServiceConfigError,
+    AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
+    LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
+    ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{
@@ -92,11 +93,17 @@ pub use transport::config::{FirstPoll, Http2Config};
 #[cfg(feature = "client")]
 pub use transport::connect::{Address, Dialer, Dialing};
 #[cfg(any(feature = "client", feature = "server"))]
+pub use transport::faults;
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::rate::Rate;
+#[cfg(all(feature = "client", feature = "tls"))]
+pub use transport::tls::ClientTls;
 #[cfg(all(feature = "server", feature = "tls"))]
-pub use transport::tls::{ClientCertificates, ServerTls, TlsError, TlsPart};
+pub use transport::tls::{ClientCertificates, ServerTls};
+#[cfg(all(any(feature = "client", feature = "server"), feature = "tls"))]
+pub use transport::tls::{TlsError, TlsPart};
 pub use wire::{Code, Encoding, Metadata, MethodPath, Origin, Status};
 
 /// Brings in what `codegen` printed for a package: its messages, and of its services what it takes to

@@ -4,9 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::TlsError;
 use crate::tutorial::RouteDatabaseError;
 
-/// Why `barewire serve` does not start.
+/// Why a command does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -69,6 +70,18 @@ pub enum StartError {
          authorities that sign the clients' certificates"
     )]
     ClientAuthorityMissing,
+    /// A client's certificate without a key.
+    #[error(
+        "--cert is given without --key: a client proves its certificate with the key; add --key \
+         FILE, or leave out --cert to show none"
+    )]
+    ClientKeyMissing,
+    /// A client's key without a certificate.
+    #[error(
+        "--key is given without --cert: a client shows a certificate and proves it with the key; add \
+         --cert FILE, or leave out --key to show none"
+    )]
+    ClientCertificateMissing,
     /// A file has no certificate in it.
     #[error(
         "{path} of {flag} has no certificate in PEM, which begins with -----BEGIN \
@@ -84,25 +97,40 @@ pub enum StartError {
     },
     /// A file has no key in it.
     #[error(
-        "{path} of --tls-key has no private key in PEM, which begins with -----BEGIN PRIVATE \
-         KEY-----; a file in DER is converted by: openssl pkey -inform der -in {path} -out key.pem",
-        path = .0.display()
+        "{path} of {flag} has no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----; \
+         a file in DER is converted by: openssl pkey -inform der -in {path} -out key.pem",
+        path = path.display()
     )]
-    NoKey(PathBuf),
+    NoKey {
+        /// Which flag named the file.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// A key that only opens with a passphrase.
     #[error(
-        "{path} of --tls-key is locked with a passphrase, which a server cannot type; unlock it \
-         by: openssl pkey -in {path} -out key.pem",
-        path = .0.display()
+        "{path} of {flag} is locked with a passphrase, which nobody is asked for; unlock it by: \
+         openssl pkey -in {path} -out key.pem",
+        path = path.display()
     )]
-    LockedKey(PathBuf),
+    LockedKey {
+        /// Which flag named the file.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// The key stands where the certificate should.
     #[error(
-        "{} of --tls-cert has a private key in it and no certificate: perhaps --tls-cert and \
-         --tls-key are to change places",
-        .0.display()
+        "{} of {flag} has a private key in it and no certificate: perhaps the files of certificate \
+         and key are to change places",
+        path.display()
     )]
-    KeyForCertificate(PathBuf),
+    KeyForCertificate {
+        /// Which flag named the file.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is damaged.
     #[error("{} of {flag} is damaged: {what}; make it or copy it anew", path.display())]
     DamagedPem {
@@ -116,11 +144,13 @@ pub enum StartError {
     /// The key is another one.
     #[error(
         "the key in {} does not fit the certificate in {}: give the key that the certificate was \
-         made with, and begin the file of --tls-cert with the server's own certificate",
+         made with, and begin the file of {flag} with that certificate",
         key.display(),
         certificate.display()
     )]
     WrongKey {
+        /// Which flag named the file of the certificate.
+        flag: &'static str,
         /// The file of the certificate.
         certificate: PathBuf,
         /// The file of the key.
@@ -140,18 +170,23 @@ pub enum StartError {
         /// What TLS says.
         why: String,
     },
-    /// TLS does not take the clients' authorities.
+    /// TLS does not take the authorities.
     #[error(
-        "{} of --tls-client-ca cannot vouch for clients: {why}; give the certificate of the \
-         authority that signs theirs",
+        "{} of {flag} cannot vouch for anyone: {why}; give the certificate of an authority, or of \
+         who is its own",
         path.display()
     )]
     UnusableAuthority {
+        /// Which flag named the file.
+        flag: &'static str,
         /// The file.
         path: PathBuf,
         /// What TLS says.
         why: String,
     },
+    /// TLS cannot be set up, for no fault of a file.
+    #[error("{0}")]
+    Tls(TlsError),
     /// The route guide's database is no such file.
     #[error(
         "the route database {} is broken at {error}; correct it: a database is a list like \

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `serve.rs` | `barewire serve`: its flags, and from start to drain |
 //! | `listen.rs` | addresses to sockets |
-//! | `tls_files.rs` | certificate and key files to TLS, and again when they were renewed |
+//! | `tls_files.rs` | certificate and key files to TLS of either side, and again when they were renewed |
 //! | `signals.rs` | what the system tells the server to do |
 //! | `log.rs` | a line for each call |
 //! | `messages.rs` | what went wrong, why, and what to try |

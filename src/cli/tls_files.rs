@@ -1,20 +1,21 @@
-//! Certificate and key files to TLS.
+//! Certificate and key files to TLS, of a server and of a client.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::pem::{Error as PemError, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use clap::Args;
+use rustls::InconsistentKeys;
 
 use super::messages::StartError;
 use super::serve::{ClientAuth, ServeOptions};
-use crate::{ClientCertificates, ServerTls, TlsError};
+use crate::transport::tls::damage_text;
+use crate::{ClientCertificates, ClientTls, ServerTls, TlsError, TlsPart};
 
 /// Where a server's TLS comes from. Read at the start, and again when the files were renewed.
 pub(super) struct TlsFiles {
-    certificate: PathBuf,
-    key: PathBuf,
-    clients: Option<(PathBuf, ClientAuth)>,
+    certificate: TlsFile,
+    key: TlsFile,
+    clients: Option<(TlsFile, ClientAuth)>,
 }
 
 impl TlsFiles {
@@ -32,11 +33,12 @@ impl TlsFiles {
         }
         match (tls_cert, tls_key) {
             (Some(certificate), Some(key)) => Ok(Some(Self {
-                certificate: certificate.clone(),
-                key: key.clone(),
-                clients: tls_client_ca
-                    .clone()
-                    .map(|path| (path, tls_client_auth.unwrap_or(ClientAuth::Required))),
+                certificate: TlsFile::new("--tls-cert", certificate),
+                key: TlsFile::new("--tls-key", key),
+                clients: tls_client_ca.as_ref().map(|path| {
+                    let auth = tls_client_auth.unwrap_or(ClientAuth::Required);
+                    (TlsFile::new("--tls-client-ca", path), auth)
+                }),
             })),
             (Some(_), None) => Err(StartError::KeyMissing),
             (None, Some(_)) => Err(StartError::CertificateMissing),
@@ -52,74 +54,21 @@ impl TlsFiles {
 
     /// Reads the files.
     pub(super) fn load(&self) -> Result<ServerTls, StartError> {
-        let certificate = read("--tls-cert", &self.certificate)?;
-        let key = read("--tls-key", &self.key)?;
-        self.check_certificate(&certificate)?;
-        self.check_key(&key)?;
-        // First without clients, so that it is clear which file is to blame.
-        let tls = ServerTls::from_pem(&certificate, &key, ClientCertificates::None)
-            .map_err(|error| self.unusable_certificate(&error))?;
-
-        let Some((path, auth)) = &self.clients else {
-            return Ok(tls);
+        let certificate = self.certificate.read()?;
+        let key = self.key.read()?;
+        let authorities = match &self.clients {
+            Some((file, auth)) => Some((file.read()?, auth)),
+            None => None,
         };
-        let authorities = read("--tls-client-ca", path)?;
-        check_certificates("--tls-client-ca", path, &authorities)?;
-        let clients = match auth {
-            ClientAuth::Optional => ClientCertificates::Optional(&authorities),
-            ClientAuth::Required => ClientCertificates::Required(&authorities),
+        let clients = match &authorities {
+            Some((pem, ClientAuth::Optional)) => ClientCertificates::Optional(pem),
+            Some((pem, ClientAuth::Required)) => ClientCertificates::Required(pem),
+            None => ClientCertificates::None,
         };
         ServerTls::from_pem(&certificate, &key, clients).map_err(|error| {
-            StartError::UnusableAuthority {
-                path: path.clone(),
-                why: why_not_usable(&error),
-            }
+            let authorities = self.clients.as_ref().map(|(file, _)| file);
+            explain(error, authorities, Some((&self.certificate, &self.key)))
         })
-    }
-
-    fn check_certificate(&self, pem: &[u8]) -> Result<(), StartError> {
-        let checked = check_certificates("--tls-cert", &self.certificate, pem);
-        let has_key = || PrivateKeyDer::from_pem_slice(pem).is_ok();
-        match checked {
-            Err(StartError::NoCertificate { path, .. }) if has_key() => {
-                Err(StartError::KeyForCertificate(path))
-            }
-            checked => checked,
-        }
-    }
-
-    fn check_key(&self, pem: &[u8]) -> Result<(), StartError> {
-        let Err(error) = PrivateKeyDer::from_pem_slice(pem) else {
-            return Ok(());
-        };
-        if let Some(what) = damage(&error) {
-            return Err(damaged("--tls-key", &self.key, what));
-        }
-        let locked = pem
-            .windows(LOCKED_KEY.len())
-            .any(|window| window == LOCKED_KEY);
-        if locked {
-            Err(StartError::LockedKey(self.key.clone()))
-        } else {
-            Err(StartError::NoKey(self.key.clone()))
-        }
-    }
-
-    fn unusable_certificate(&self, error: &TlsError) -> StartError {
-        let (certificate, key) = (self.certificate.clone(), self.key.clone());
-        if matches!(
-            error,
-            TlsError::Rustls(rustls::Error::InconsistentKeys(
-                rustls::InconsistentKeys::KeyMismatch
-            ))
-        ) {
-            return StartError::WrongKey { certificate, key };
-        }
-        StartError::UnusableCertificate {
-            certificate,
-            key,
-            why: why_not_usable(error),
-        }
     }
 }
 
@@ -136,67 +85,155 @@ impl Renewal {
     }
 }
 
-const LOCKED_KEY: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
+/// A client's flags for TLS, for every command that calls.
+#[derive(Args)]
+pub(super) struct ClientTlsOptions {
+    /// Trust servers with these certificates, in PEM, or signed by them [default: the roots of the
+    /// system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 
-fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, StartError> {
-    fs::read(path).map_err(|why| StartError::unreadable(flag, path, why))
+    /// Show this certificate to a server that asks for one, in PEM, its issuers after it
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Expect a certificate for this host, whatever the address is, and ask for this host
+    #[arg(long, value_name = "HOST")]
+    server_name: Option<String>,
 }
 
-fn check_certificates(flag: &'static str, path: &Path, pem: &[u8]) -> Result<(), StartError> {
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        if let Some(what) = certificate.err().as_ref().and_then(damage) {
-            return Err(damaged(flag, path, what));
-        }
-        count += 1;
+#[expect(dead_code, reason = "the commands that call come next")]
+impl ClientTlsOptions {
+    /// Whether a flag asks for TLS.
+    pub(super) fn any(&self) -> bool {
+        let Self {
+            ca,
+            cert,
+            key,
+            server_name,
+        } = self;
+        ca.is_some() || cert.is_some() || key.is_some() || server_name.is_some()
     }
-    if count == 0 {
-        return Err(StartError::NoCertificate {
+
+    /// Reads the files that the flags name, and the roots of the system if no flag names others.
+    pub(super) fn load(&self) -> Result<ClientTls, StartError> {
+        let identity = match (&self.cert, &self.key) {
+            (Some(certificate), Some(key)) => Some((
+                TlsFile::new("--cert", certificate),
+                TlsFile::new("--key", key),
+            )),
+            (Some(_), None) => return Err(StartError::ClientKeyMissing),
+            (None, Some(_)) => return Err(StartError::ClientCertificateMissing),
+            (None, None) => None,
+        };
+        let mut tls = match &self.ca {
+            Some(path) => {
+                let file = TlsFile::new("--ca", path);
+                ClientTls::with_roots(&file.read()?)
+                    .map_err(|error| explain(error, Some(&file), None))?
+            }
+            None => ClientTls::system().map_err(|error| explain(error, None, None))?,
+        };
+        if let Some((certificate, key)) = identity {
+            tls = tls
+                .identity(&certificate.read()?, &key.read()?)
+                .map_err(|error| explain(error, None, Some((&certificate, &key))))?;
+        }
+        if let Some(name) = &self.server_name {
+            tls = tls
+                .server_name(name)
+                .map_err(|error| explain(error, None, None))?;
+        }
+        Ok(tls)
+    }
+}
+
+/// A file that a flag names.
+struct TlsFile {
+    flag: &'static str,
+    path: PathBuf,
+}
+
+impl TlsFile {
+    fn new(flag: &'static str, path: &Path) -> Self {
+        Self {
             flag,
             path: path.to_owned(),
-        });
+        }
     }
-    Ok(())
-}
 
-/// The words of rustls, but for its commonest case, which it calls a peer's certificate.
-fn why_not_usable(error: &TlsError) -> String {
-    if matches!(
-        error,
-        TlsError::Rustls(rustls::Error::InvalidCertificate(_))
-            | TlsError::Authority(rustls::Error::InvalidCertificate(_))
-    ) {
-        return "what it holds is not an X.509 certificate".to_owned();
-    }
-    error.to_string()
-}
-
-fn damaged(flag: &'static str, path: &Path, what: String) -> StartError {
-    StartError::DamagedPem {
-        flag,
-        path: path.to_owned(),
-        what,
+    fn read(&self) -> Result<Vec<u8>, StartError> {
+        fs::read(&self.path).map_err(|why| StartError::unreadable(self.flag, &self.path, why))
     }
 }
 
-/// What is wrong with PEM. `None` if it only has nothing of what was looked for.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the rest says what it is in words of its own"
-)]
-fn damage(error: &PemError) -> Option<String> {
-    match error {
-        PemError::NoItemsFound => None,
-        PemError::MissingSectionEnd { end_marker } => {
-            let end = String::from_utf8_lossy(end_marker);
-            Some(format!("the line -----END {end}----- is missing"))
+/// What is wrong, with the names of the files that were read.
+fn explain(
+    error: TlsError,
+    authorities: Option<&TlsFile>,
+    identity: Option<(&TlsFile, &TlsFile)>,
+) -> StartError {
+    let of_part = |part: TlsPart| match part {
+        TlsPart::CertificateChain => identity.map(|(certificate, _)| certificate),
+        TlsPart::PrivateKey => identity.map(|(_, key)| key),
+        TlsPart::ClientAuthorities | TlsPart::Roots => authorities,
+    };
+    match (&error, identity) {
+        (TlsError::Missing { part, found, .. }, _) => {
+            of_part(*part).map(|file| nothing_found(file, *part, found))
         }
-        PemError::IllegalSectionStart { .. } => {
-            Some("a line with BEGIN does not end as it should".to_owned())
+        (TlsError::Pem { part, error }, _) => of_part(*part).map(|file| StartError::DamagedPem {
+            flag: file.flag,
+            path: file.path.clone(),
+            what: damage_text(error),
+        }),
+        (
+            TlsError::Rustls(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)),
+            Some((certificate, key)),
+        ) => Some(StartError::WrongKey {
+            flag: certificate.flag,
+            certificate: certificate.path.clone(),
+            key: key.path.clone(),
+        }),
+        (TlsError::Rustls(_), Some((certificate, key))) => Some(StartError::UnusableCertificate {
+            certificate: certificate.path.clone(),
+            key: key.path.clone(),
+            why: error.to_string(),
+        }),
+        (TlsError::Authority(_) | TlsError::Root(_) | TlsError::Verifier(_), _) => {
+            authorities.map(|file| StartError::UnusableAuthority {
+                flag: file.flag,
+                path: file.path.clone(),
+                why: error.to_string(),
+            })
         }
-        PemError::Base64Decode(_) => {
-            Some("what stands between BEGIN and END is not base64".to_owned())
+        (
+            TlsError::Rustls(_)
+            | TlsError::Alpn
+            | TlsError::NoSystemRoots(_)
+            | TlsError::ServerName(_),
+            _,
+        ) => None,
+    }
+    .unwrap_or(StartError::Tls(error))
+}
+
+fn nothing_found(file: &TlsFile, part: TlsPart, found: &[String]) -> StartError {
+    let TlsFile { flag, path } = file;
+    let (flag, path) = (*flag, path.clone());
+    let has = |ending: &str| found.iter().any(|label| label.ends_with(ending));
+    match part {
+        TlsPart::PrivateKey if has("ENCRYPTED PRIVATE KEY") => StartError::LockedKey { flag, path },
+        TlsPart::PrivateKey => StartError::NoKey { flag, path },
+        TlsPart::CertificateChain if has("PRIVATE KEY") => {
+            StartError::KeyForCertificate { flag, path }
         }
-        error => Some(error.to_string()),
+        TlsPart::CertificateChain | TlsPart::ClientAuthorities | TlsPart::Roots => {
+            StartError::NoCertificate { flag, path }
+        }
     }
 }

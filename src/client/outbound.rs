@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::two_halves::{Half, SharedCall};
+use crate::call::Responses;
 use crate::call::message::encode_message;
 use crate::wire::{Encoding, Status};
 

@@ -18,6 +18,7 @@
 //! | `recv`, `unread` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
+//! | [`faults`] | a byte stream that breaks, for tests |
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
@@ -32,6 +33,7 @@ pub(crate) mod connect;
 #[cfg(feature = "server")]
 pub(crate) mod connection_shared;
 mod errors;
+pub mod faults;
 mod frame_counts;
 mod frame_scanner;
 mod limits;

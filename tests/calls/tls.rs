@@ -525,7 +525,7 @@ fn bad_files_are_told_in_words() {
         (&cut,          key,        None,           "the certificate chain is damaged: the line -----END CERTIFICATE----- is missing"),
         (not_base64,    key,        None,           "the certificate chain is damaged: what stands between BEGIN and END is not base64"),
         (bad_start,     key,        None,           "the certificate chain is damaged: the line \"-----BEGIN CERTIFICATE\" does not end in -----"),
-        (no_x509,       key,        None,           "the certificate cannot be read: BadEncoding"),
+        (no_x509,       key,        None,           "the certificate cannot be read: it is no X.509 certificate"),
         (certificate,   "",         None,           "the private key is empty or not PEM: it has no -----BEGIN PRIVATE KEY-----"),
         (certificate,   "junk",     None,           "the private key is empty or not PEM: it has no -----BEGIN PRIVATE KEY-----"),
         (certificate,   certificate, None,          "the private key has no PRIVATE KEY in it, only CERTIFICATE"),
@@ -537,7 +537,7 @@ fn bad_files_are_told_in_words() {
         (certificate,   key,        Some("junk"),   "the list of client authorities is empty or not PEM: it has no -----BEGIN CERTIFICATE-----"),
         (certificate,   key,        Some(key),      "the list of client authorities has no CERTIFICATE in it, only PRIVATE KEY"),
         (certificate,   key,        Some(&cut),     "the list of client authorities is damaged: the line -----END CERTIFICATE----- is missing"),
-        (certificate,   key,        Some(no_x509),  "a client authority cannot be read: BadEncoding"),
+        (certificate,   key,        Some(no_x509),  "a client authority cannot be read: it is no X.509 certificate"),
         ("",            "",         Some(""),       "the certificate chain is empty or not PEM: it has no -----BEGIN CERTIFICATE-----"),
     ];
     for (chain, key, authorities, text) in cases {

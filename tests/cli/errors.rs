@@ -141,15 +141,15 @@ fn a_bad_file_of_tls_is_named_with_what_is_wrong() {
         (folder,   key,       None,           format!("cannot read {} of --tls-cert: it is a directory; name a file", name(folder))),
         (der,      key,       None,           no_certificate("--tls-cert", der)),
         (good,     key,       Some(key),      no_certificate("--tls-client-ca", key)),
-        (key,      good,      None,           format!("{} of --tls-cert has a private key in it and no certificate: perhaps --tls-cert and --tls-key are to change places", name(key))),
+        (key,      good,      None,           format!("{} of --tls-cert has a private key in it and no certificate: perhaps the files of certificate and key are to change places", name(key))),
         (good,     good,      None,           format!("{0} of --tls-key has no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----; a file in DER is converted by: openssl pkey -inform der -in {0} -out key.pem", name(good))),
-        (good,     locked,    None,           format!("{0} of --tls-key is locked with a passphrase, which a server cannot type; unlock it by: openssl pkey -in {0} -out key.pem", name(locked))),
+        (good,     locked,    None,           format!("{0} of --tls-key is locked with a passphrase, which nobody is asked for; unlock it by: openssl pkey -in {0} -out key.pem", name(locked))),
         (cut,      key,       None,           format!("{} of --tls-cert is damaged: the line -----END CERTIFICATE----- is missing; make it or copy it anew", name(cut))),
         (garbled,  key,       None,           format!("{} of --tls-cert is damaged: what stands between BEGIN and END is not base64; make it or copy it anew", name(garbled))),
         (good,     key,       Some(cut),      format!("{} of --tls-client-ca is damaged: the line -----END CERTIFICATE----- is missing; make it or copy it anew", name(cut))),
-        (good,     other_key, None,           format!("the key in {} does not fit the certificate in {}: give the key that the certificate was made with, and begin the file of --tls-cert with the server's own certificate", name(other_key), name(good))),
-        (not_x509, key,       None,           format!("TLS cannot use the certificate in {} with the key in {}: what it holds is not an X.509 certificate; make them anew", name(not_x509), name(key))),
-        (good,     key,       Some(not_x509), format!("{} of --tls-client-ca cannot vouch for clients: what it holds is not an X.509 certificate; give the certificate of the authority that signs theirs", name(not_x509))),
+        (good,     other_key, None,           format!("the key in {} does not fit the certificate in {}: give the key that the certificate was made with, and begin the file of --tls-cert with that certificate", name(other_key), name(good))),
+        (not_x509, key,       None,           format!("TLS cannot use the certificate in {} with the key in {}: the certificate cannot be read: it is no X.509 certificate; make them anew", name(not_x509), name(key))),
+        (good,     key,       Some(not_x509), format!("{} of --tls-client-ca cannot vouch for anyone: a client authority cannot be read: it is no X.509 certificate; give the certificate of an authority, or of who is its own", name(not_x509))),
     ];
     for (certificate, key, authority, expected) in &cases {
         let mut flags = vec!["--tls-cert", display(certificate), "--tls-key", display(key)];

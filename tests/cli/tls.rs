@@ -167,8 +167,8 @@ async fn sighup_takes_new_certificates_and_keeps_the_old_ones_if_they_are_bad() 
         serving.line(),
         format!(
             "kept the old TLS files: the key in {} does not fit the certificate in {}: give the key \
-             that the certificate was made with, and begin the file of --tls-cert with the server's \
-             own certificate",
+             that the certificate was made with, and begin the file of --tls-cert with that \
+             certificate",
             old.key.display(),
             old.certificate.display()
         )
