@@ -29,6 +29,7 @@ use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
 use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
 use crate::transport::send::SendHalf;
 use crate::transport::timer::{after, poll_timer};
@@ -38,6 +39,8 @@ use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 pub(super) struct Attempt {
     send: SendHalf,
     pub(super) reader: ResponseReader,
+    /// Attempts that went before this one.
+    previous: u32,
     /// Messages handed over, counted from the first of the call.
     sent: usize,
     /// END_STREAM was handed over.
@@ -55,8 +58,12 @@ pub(super) struct Attempts {
     opening: Vec<Opening>,
     policy: Policy,
     timer: Option<Pin<Box<Sleep>>>,
+    /// How the last attempt failed, while there may be others.
+    last_failure: Option<Status>,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
+    /// How many streams there were.
+    opened: u32,
 }
 
 enum Policy {
@@ -83,6 +90,16 @@ pub(super) enum Outcome {
     Failed(Status),
 }
 
+impl Outcome {
+    /// Who has answered.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::Answered(attempt, _) | Self::Ended(attempt, _) => Some(attempt.reader.peer()),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 impl Attempts {
     pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
         let policy = match outgoing.attempts() {
@@ -95,7 +112,9 @@ impl Attempts {
             opening: Vec::new(),
             policy,
             timer: None,
+            last_failure: None,
             last: false,
+            opened: 0,
         }
     }
 
@@ -107,6 +126,11 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How many streams there were so far.
+    pub(super) fn opened(&self) -> u32 {
+        self.opened
     }
 
     /// How far the attempts have got.
@@ -214,13 +238,13 @@ impl Attempts {
                 }
                 Ok(Head::Ended(trailers)) => self.ended(attempt, trailers, replay),
                 Err(status) => {
+                    let previous = attempt.previous;
                     drop(attempt);
                     let unprocessed = if status.unprocessed {
                         Unprocessed::SeenByLibraryOnly
                     } else {
                         Unprocessed::Maybe
                     };
-                    let previous = self.previous().saturating_sub(1);
                     self.failed(status, unprocessed, previous, replay)
                         .map_or(Event::Changed, |status| {
                             Event::Over(Outcome::Failed(status))
@@ -237,9 +261,8 @@ impl Attempts {
             self.commit();
             return Event::Over(Outcome::Ended(attempt, trailers));
         };
-        let previous = self.previous().saturating_sub(1);
         let status = status.clone();
-        match self.failed(status, Unprocessed::Maybe, previous, replay) {
+        match self.failed(status, Unprocessed::Maybe, attempt.previous, replay) {
             Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
             None => Event::Changed,
         }
@@ -247,7 +270,18 @@ impl Attempts {
 
     /// Begins an attempt. Yields how the call ends, if it does.
     fn attempt(&mut self, replay: &mut Replay) -> Option<Status> {
-        self.attempt_after(self.previous(), replay)
+        let previous = match &mut self.policy {
+            Policy::Retry(state) => state.previous_attempts(),
+            Policy::Hedge(state) => state.begin(),
+        };
+        if let Some(failed) = self.attempt_after(previous, replay) {
+            return Some(failed);
+        }
+        let Policy::Hedge(state) = &mut self.policy else {
+            return None;
+        };
+        let next = with_hedge_rules(&self.outgoing, |rules| state.next(rules))?;
+        self.hedge(next, None, previous, replay)
     }
 
     fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {
@@ -287,6 +321,7 @@ impl Attempts {
         let mut attempt = Attempt {
             send: stream.send,
             reader: stream.reader,
+            previous,
             sent: 0,
             finished: false,
             gone: false,
@@ -294,13 +329,8 @@ impl Attempts {
         };
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
-        match &mut self.policy {
-            Policy::Retry(_) => None,
-            Policy::Hedge(state) => {
-                let decision = with_hedge_rules(&self.outgoing, |rules| state.sent(rules))?;
-                self.hedge(decision, None, previous, replay)
-            }
-        }
+        self.opened = self.opened.saturating_add(1);
+        None
     }
 
     /// An attempt, or the search for a connection for it, has failed. Yields how the call ends, if it
@@ -353,8 +383,7 @@ impl Attempts {
             Policy::Retry(_) => self.attempt(replay),
             Policy::Hedge(state) => {
                 let decision = with_hedge_rules(&self.outgoing, |rules| state.on_timer(rules))?;
-                let previous = self.previous();
-                self.hedge(decision, None, previous, replay)
+                self.hedge(decision, None, 0, replay)
             }
         }
     }
@@ -366,6 +395,9 @@ impl Attempts {
         previous: u32,
         replay: &mut Replay,
     ) -> Option<Status> {
+        if let Some(failed) = failed {
+            self.last_failure = Some(failed);
+        }
         match decision {
             HedgeDecision::TransparentRetry => return self.attempt_after(previous, replay),
             HedgeDecision::Send => {
@@ -376,7 +408,7 @@ impl Attempts {
             HedgeDecision::Wait => self.timer = None,
             HedgeDecision::GiveUp => {
                 let unknown = || Status::unavailable("all attempts of the call have failed");
-                return Some(failed.unwrap_or_else(unknown));
+                return Some(self.last_failure.take().unwrap_or_else(unknown));
             }
         }
         None
@@ -385,13 +417,6 @@ impl Attempts {
     fn set_timer(&mut self, delay: Duration) {
         let until = after(Instant::now(), delay);
         self.timer = Some(Box::pin(sleep_until(until)));
-    }
-
-    fn previous(&self) -> u32 {
-        match &self.policy {
-            Policy::Retry(state) => state.previous_attempts(),
-            Policy::Hedge(state) => state.previous_attempts(),
-        }
     }
 
     /// Too much was said to be kept: the attempt that has been handed the most is the call, and what

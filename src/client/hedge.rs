@@ -24,16 +24,18 @@ use crate::wire::Pushback;
 /// What to do next with a hedged call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HedgeDecision {
-    /// Send the attempt that failed once more, with the same header field for previous attempts.
-    /// The timer goes on as it was.
+    /// Send the attempt that failed once more, with the same header field for previous attempts. It
+    /// does not begin anew, and the timer goes on as it was.
     TransparentRetry,
-    /// Send the next attempt now, and tell [`HedgeState::sent`]. The timer is void.
+    /// Let the next attempt [begin](HedgeState::begin) now, and then ask [`HedgeState::next`]. The
+    /// timer is void.
     Send,
     /// Set the timer to this, and tell [`HedgeState::on_timer`] when it is over.
     SendAfter(Duration),
     /// There will be no further attempt; wait for those that run. The timer is void.
     Wait,
-    /// The call ends as the attempt that failed last. Attempts that still run are cancelled.
+    /// The call ends as the attempt that failed last, which may be a while ago. Attempts that still
+    /// run are cancelled.
     GiveUp,
 }
 
@@ -52,25 +54,27 @@ pub(crate) struct HedgeRules<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct HedgeState {
     transparent: TransparentRetries,
-    sent: u32,
+    begun: u32,
     running: u32,
     /// There will be no further attempt, whatever the policy says.
     stopped: bool,
 }
 
 impl HedgeState {
-    /// How many attempts went before the next one, for its header field. Zero is not sent.
-    pub(crate) const fn previous_attempts(&self) -> u32 {
-        self.sent
+    /// An attempt begins, the first one included: it looks for a connection. Gives how many went
+    /// before it, for its header field; zero is not sent.
+    pub(crate) const fn begin(&mut self) -> u32 {
+        let previous = self.begun;
+        self.begun = previous.saturating_add(1);
+        self.running = self.running.saturating_add(1);
+        previous
     }
 
-    /// An attempt was sent, the first one included.
-    pub(crate) fn sent(&mut self, rules: &HedgeRules<'_>) -> HedgeDecision {
-        self.sent = self.sent.saturating_add(1);
-        self.running = self.running.saturating_add(1);
+    /// When the next attempt goes out, now that one has begun.
+    pub(crate) fn next(&mut self, rules: &HedgeRules<'_>) -> HedgeDecision {
         let delay = rules.policy.hedging_delay;
         if self.is_exhausted(rules) {
-            HedgeDecision::Wait
+            self.wait()
         } else if delay.is_zero() {
             self.send(rules)
         } else {
@@ -135,6 +139,6 @@ impl HedgeState {
     }
 
     fn is_exhausted(&self, rules: &HedgeRules<'_>) -> bool {
-        self.stopped || self.sent >= rules.policy.max_attempts.min(rules.attempt_limit)
+        self.stopped || self.begun >= rules.policy.max_attempts.min(rules.attempt_limit)
     }
 }

@@ -153,7 +153,7 @@ impl RetryPolicy {
     }
 
     /// The delays between the attempts.
-    pub(super) const fn backoff(&self) -> Backoff {
+    pub(crate) const fn backoff(&self) -> Backoff {
         Backoff {
             initial: self.initial_backoff,
             multiplier: self.backoff_multiplier,

@@ -107,9 +107,10 @@ pub struct TargetError {
     pub problem: String,
 }
 
+// INVALID_ARGUMENT would be the application's to say. gRPC-Codes §Codes made by the library.
 impl From<TargetError> for Status {
     fn from(error: TargetError) -> Self {
-        Self::invalid_argument(error.to_string())
+        Self::internal(error.to_string())
     }
 }
 

@@ -264,11 +264,6 @@ impl Metadata {
             .flat_map(move |headers| headers.get_all(name))
     }
 
-    /// Sets a name to one value. The caller knows that the application may see both.
-    pub(super) fn set(&mut self, name: HeaderName, value: HeaderValue) {
-        self.headers_mut().insert(name, value);
-    }
-
     fn headers_mut(&mut self) -> &mut HeaderMap {
         self.headers.get_or_insert_default()
     }

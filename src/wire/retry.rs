@@ -1,21 +1,18 @@
-//! What the two ends of a call say to each other about trying it again.
+//! What a server that fails a call says about trying it again.
 //!
 //! ```text
-//!  grpc-previous-rpc-attempts: 2    the client: two attempts went before this one
-//!  grpc-retry-pushback-ms: 500      the server: try again, in half a second
-//!  grpc-retry-pushback-ms: -1       the server: do not try again
+//!  grpc-retry-pushback-ms: 500      try again, in half a second
+//!  grpc-retry-pushback-ms: -1       do not try again
 //! ```
 //!
-//! Both are metadata, the first before the messages and the second after them, so that handlers can
-//! read the one and set the other.
+//! It is trailing metadata, which handlers may set. How often a client has tried already, it says
+//! in `grpc-previous-rpc-attempts`, which [`RequestHeaders`](super::RequestHeaders) write.
 //!
-//! Spec: gRFC A6 §Pushback, §Exposed Retry Metadata.
+//! Spec: gRFC A6 §Pushback.
 
 use std::time::Duration;
 
-use http::HeaderValue;
-
-use crate::spec::grpc::{PREVIOUS_RPC_ATTEMPTS, names};
+use crate::spec::grpc::names;
 use crate::wire::metadata::Metadata;
 
 /// What a server that failed a call says about trying again.
@@ -66,13 +63,3 @@ fn parse_milliseconds(value: &[u8]) -> Option<Duration> {
 
 /// The largest signed number of 32 bits.
 const PUSHBACK_LIMIT: u64 = 0x7fff_ffff;
-
-/// Says in the metadata of an attempt how many went before it. The first attempt says nothing, not
-/// even what the metadata had from elsewhere.
-pub fn set_previous_attempts(metadata: &mut Metadata, attempts: u32) {
-    if attempts == 0 {
-        metadata.remove(names::PREVIOUS_RPC_ATTEMPTS);
-    } else {
-        metadata.set(PREVIOUS_RPC_ATTEMPTS, HeaderValue::from(attempts));
-    }
-}

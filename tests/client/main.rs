@@ -16,9 +16,30 @@
 mod chance;
 mod faults;
 mod halves;
+mod interceptors;
 mod proxy;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/recorder.rs"]
+mod recorder;
 mod resolve;
 mod resolve_clock;
+// What `inside` compiles once more finds the layer below where it is in the library.
+use barewire::wire;
+
+mod attempts;
+mod backoff;
+mod corpus;
+mod hedge;
+mod inside;
+mod random;
+mod retry;
+mod retry_policy;
+mod service_config;
+#[path = "../../fuzz/service_config_oracle.rs"]
+mod service_config_oracle;
 mod shapes;
 #[allow(
     dead_code,
@@ -27,5 +48,6 @@ mod shapes;
 #[path = "../calls/support.rs"]
 mod support;
 mod target;
+mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;

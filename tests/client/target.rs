@@ -234,7 +234,7 @@ fn p195_an_error_tells_the_target_what_is_wrong_and_what_would_be_right() {
     for (text, problem) in cases {
         let error = Target::parse(text).unwrap_err();
         assert_eq!(error.to_string(), format!("target {text:?} {problem}"));
-        assert_eq!(Status::from(error).code, Code::InvalidArgument);
+        assert_eq!(Status::from(error).code, Code::Internal);
     }
 }
 

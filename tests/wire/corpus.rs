@@ -45,8 +45,8 @@ fn every_target_has_a_program() {
         .collect();
     names.sort();
     let mut targets = TARGETS.map(|(target, _)| target).to_vec();
-    // This one needs a server; `tests/calls/corpus.rs` replays it.
-    targets.push("server_bytes");
+    // These need a server or a client; `tests/calls` and `tests/client` replay them.
+    targets.extend(["server_bytes", "service_config"]);
     targets.sort_unstable();
     assert_eq!(names, targets);
 }

@@ -23,6 +23,7 @@ mod path;
 mod percent;
 mod request_headers;
 mod response_headers;
+mod retry;
 mod status;
 mod status_details;
 mod support;

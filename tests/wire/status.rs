@@ -29,6 +29,8 @@ fn a_code_has_a_number_and_a_name() {
         assert_eq!((code.number(), code.name()), (number, name));
         assert_eq!(u8::try_from(code as i32), Ok(number));
         assert_eq!(Code::from_number(u32::from(number)), Some(code));
+        assert_eq!(Code::from_name(name), Some(code));
+        assert_eq!(Code::from_name(&name.to_lowercase()), Some(code));
         assert_eq!(code.to_string(), name);
         assert_eq!(status, Status::new(code, "x"));
         assert_eq!(status.to_string(), format!("{name}: x"));
@@ -39,6 +41,13 @@ fn a_code_has_a_number_and_a_name() {
 fn zero_and_numbers_past_16_have_no_code() {
     for number in [0, 17, 99, 256, 256 + 5, u32::MAX] {
         assert_eq!(Code::from_number(number), None, "{number}");
+    }
+}
+
+#[test]
+fn ok_and_what_is_no_name_have_no_code() {
+    for name in ["OK", "", "UNAVAILABLE ", "CANCELED", "14", "Unavailable!"] {
+        assert_eq!(Code::from_name(name), None, "{name:?}");
     }
 }
 

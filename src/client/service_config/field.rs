@@ -93,7 +93,7 @@ impl<'a> Field<'a> {
         let integer = self.value.as_u64();
         integer
             .and_then(|integer| u32::try_from(integer).ok())
-            .ok_or_else(|| self.refuse("an integer"))
+            .ok_or_else(|| self.refuse("an unsigned integer of 32 bits"))
     }
 
     /// An integer of up to 64 bits, which may be written as a string.
@@ -102,7 +102,7 @@ impl<'a> Field<'a> {
         let integer = digits.and_then(|digits| digits.parse().ok());
         integer
             .or_else(|| self.value.as_u64())
-            .ok_or_else(|| self.refuse("an integer"))
+            .ok_or_else(|| self.refuse("an unsigned integer of 64 bits"))
     }
 
     pub(super) fn number(&self) -> Result<f64, ServiceConfigError> {
@@ -164,9 +164,9 @@ impl<'a> Field<'a> {
 
     fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() {
-            return name.to_owned();
+            return cut(name.to_owned());
         }
-        format!("{}.{name}", self.path)
+        format!("{}.{}", self.path, cut(name.to_owned()))
     }
 }
 
@@ -175,11 +175,15 @@ fn shown(value: &Value) -> String {
     if value.is_null() {
         return "missing".to_owned();
     }
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN_LIMIT) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
+    cut(value.to_string())
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(SHOWN_LIMIT) {
+        text.truncate(end);
+        text.push('…');
     }
+    text
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {
@@ -203,5 +207,5 @@ fn is_digits(text: &str) -> bool {
 /// Ten thousand years. Protocol Buffers §google.protobuf.Duration.
 const DURATION_SECONDS_LIMIT: u64 = 315_576_000_000;
 
-/// Enough of a value to recognize it, in characters.
+/// Enough of a value or a name to recognize it, in characters.
 const SHOWN_LIMIT: usize = 60;
