@@ -77,9 +77,10 @@ pub use call::{
 };
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Credentials, Destination, HedgingPolicy,
-    LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
-    ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
+    AttemptPolicy, Backend, Backoff, Balancer, Balancing, CallInfo, Channel, ChannelConfig,
+    ConnectivityState, Credentials, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig,
+    Outbound, RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target,
+    TargetError, proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{

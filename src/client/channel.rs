@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::Authority;
 
 use super::config::ChannelConfig;
-use super::pick::Pool;
+use super::connectivity::ConnectivityState;
 use super::policies::Policies;
+use super::pool::Pool;
 use super::random::Random;
+use super::resolve::Dns;
+use super::target::Target;
 use crate::call::{Interceptor, Interceptors};
 use crate::transport::connect::{Address, Connector, Dialer, Dialing, SystemDialer};
 use crate::transport::{ByteStream, Io};
@@ -29,38 +32,73 @@ pub(crate) struct ChannelShared {
     pub(super) pool: Pool,
     pub(super) authority: Authority,
     pub(super) https: bool,
-    pub(super) policies: Option<Arc<Policies>>,
     pub(super) random: Random,
     /// Bytes that calls keep for further attempts.
     pub(super) replay_bytes: AtomicUsize,
 }
 
 impl Channel {
+    /// Connects to a target and waits until that is done.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read, or cannot be connected to.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the attempt up.
+    pub async fn connect(target: &str) -> Result<Self, Status> {
+        let channel = Self::lazy(target)?;
+        channel.ready().await?;
+        Ok(channel)
+    }
+
+    /// A channel to a target. It connects when the first call is made.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read.
+    pub fn lazy(target: &str) -> Result<Self, Status> {
+        Self::with_config(target, ChannelConfig::default())
+    }
+
+    /// As [`lazy`](Self::lazy), with these limits and timers.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read, or the configuration contradicts itself.
+    pub fn with_config(target: &str, config: ChannelConfig) -> Result<Self, Status> {
+        let target = Target::parse(target).map_err(|error| Status::internal(error.to_string()))?;
+        let authority = target.authority.parse();
+        let authority = authority.map_err(|_| Status::internal("the authority cannot be sent"))?;
+        let resolver = config.resolver.clone().unwrap_or_else(|| Arc::new(Dns));
+        let dialer = config
+            .dialer
+            .clone()
+            .unwrap_or_else(|| Arc::new(SystemDialer { user_timeout: None }));
+        let connector = connector(dialer, &config);
+        let pool = Pool::new(config.clone(), connector, resolver, target);
+        Ok(Self::on(pool, authority, config))
+    }
+
     /// A channel on a byte stream that exists already, such as one end of [`tokio::io::duplex`]. When
     /// it ends, so does the channel: it cannot be made anew.
     pub fn over(io: impl ByteStream + 'static) -> Self {
+        let config = ChannelConfig::default();
         let dialer = Once(Mutex::new(Some(Box::new(io))));
+        let connector = connector(Arc::new(dialer), &config);
         let address = Address::Named("in-process".to_owned());
-        Self::to(address, Arc::new(dialer), ChannelConfig::default())
+        let pool = Pool::once(config.clone(), connector, address);
+        Self::on(pool, Authority::from_static("localhost"), config)
     }
 
-    fn to(address: Address, dialer: Arc<dyn Dialer>, config: ChannelConfig) -> Self {
-        let connector = Connector {
-            dialer,
-            secure: None,
-            http2: Arc::new(config.http2.clone()),
-        };
-        let policies = config
-            .service_config
-            .clone()
-            .map(|config| Arc::new(Policies::new(config)));
+    fn on(pool: Pool, authority: Authority, config: ChannelConfig) -> Self {
         Self {
             interceptors: Interceptors::default(),
             shared: Arc::new(ChannelShared {
-                pool: Pool::new(connector, address),
-                authority: Authority::from_static("localhost"),
+                pool,
+                authority,
                 https: false,
-                policies,
                 random: Random::new(),
                 replay_bytes: AtomicUsize::new(0),
                 config,
@@ -77,28 +115,47 @@ impl Channel {
         self
     }
 
-    /// Interim.
-    pub fn lazy(target: &str) -> Result<Self, Status> {
-        Self::with_config(target, ChannelConfig::default())
+    /// What the channel can do for a call at the moment.
+    #[must_use]
+    pub fn state(&self) -> ConnectivityState {
+        self.shared.pool.state()
     }
 
-    /// Interim.
-    pub fn with_config(target: &str, config: ChannelConfig) -> Result<Self, Status> {
-        let target = target.strip_prefix("http://").unwrap_or(target);
-        let address = match target.parse() {
-            Ok(address) => Address::Tcp(address),
-            Err(_) => Address::Named(target.to_owned()),
-        };
-        Ok(Self::to(
-            address,
-            Arc::new(SystemDialer { user_timeout: None }),
-            config,
-        ))
+    /// Waits until the state is another one than `from`, and yields it. States that last only a moment
+    /// may be missed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn state_changed(&self, from: ConnectivityState) -> ConnectivityState {
+        self.shared.pool.state_changed(from).await
     }
 
-    /// Interim.
-    pub async fn connect(target: &str) -> Result<Self, Status> {
-        Self::lazy(target)
+    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    pub fn connect_now(&self) {
+        self.shared.pool.connect_now();
+    }
+
+    /// Connects, if the channel is idle, and waits until it is READY.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot connect. It goes on trying.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn ready(&self) -> Result<(), Status> {
+        self.shared.pool.ready().await
+    }
+}
+
+fn connector(dialer: Arc<dyn Dialer>, config: &ChannelConfig) -> Connector {
+    Connector {
+        dialer,
+        secure: None,
+        http2: Arc::new(config.http2.clone()),
+        asked_too_often: AtomicU32::new(0),
     }
 }
 
@@ -116,7 +173,7 @@ impl ChannelShared {
 
     /// What the service's owner asks of clients now.
     pub(super) fn policies(&self) -> Option<Arc<Policies>> {
-        self.policies.clone()
+        self.pool.policies()
     }
 }
 
