@@ -127,9 +127,9 @@ impl Interop {
             Ok(environment) => environment,
             Err(ignored) => return Ok(ignored),
         };
-        let site = self.site.get_or_init(|| {
-            Site::new(environment.clone(), self.servers.certificates().to_owned())
-        });
+        let site = self
+            .site
+            .get_or_init(|| Site::new(environment.clone(), self.servers.certificates().to_owned()));
         case.run(site);
         site.check()?;
         Ok(Completion::Completed)

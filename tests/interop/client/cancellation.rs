@@ -17,15 +17,30 @@ use crate::printed::control::{ControlClient, Message};
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::on_each(Line::TO_BOTH, a_unary_call_that_is_dropped));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_unary_call_that_takes_too_long));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_unary_call_that_takes_too_long,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, a_server_stream_before_headers));
     cases.extend(Case::on_each(Line::TO_BOTH, a_server_stream_that_waits));
     cases.extend(Case::on_each(Line::TO_BOTH, a_server_stream_in_full_flow));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_client_stream_whose_answer_is_dropped));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_client_stream_that_is_dropped_unfinished));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_client_stream_whose_answer_is_dropped,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_client_stream_that_is_dropped_unfinished,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, a_bidi_stream_before_headers));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_bidi_stream_between_two_messages));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_bidi_stream_after_we_have_said_all));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_bidi_stream_between_two_messages,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_bidi_stream_after_we_have_said_all,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, a_task_that_is_aborted));
     cases.extend(Case::on_each(Line::TO_BOTH, many_calls_on_one_connection));
     cases.push(Case::new(the_stream_is_reset));
@@ -34,7 +49,10 @@ pub(super) fn cases() -> Vec<Case> {
 
 /// A call on this channel still goes well.
 async fn assert_lives(channel: &Channel) {
-    ControlClient::new(channel.clone()).unary(Message::default()).await.unwrap();
+    ControlClient::new(channel.clone())
+        .unary(Message::default())
+        .await
+        .unwrap();
 }
 
 async fn a_unary_call_that_is_dropped(channel: Channel) {
@@ -102,8 +120,7 @@ async fn a_server_stream_in_full_flow(channel: Channel) {
 async fn a_client_stream_whose_answer_is_dropped(channel: Channel) {
     let control = ControlClient::new(channel.clone());
     let scripted = Scripted::new([read(1), headers(), hang()]);
-    let (mut outbound, mut inbound) =
-        control.client_stream(scripted.request(())).await.unwrap();
+    let (mut outbound, mut inbound) = control.client_stream(scripted.request(())).await.unwrap();
     outbound.send(Message::default()).await.unwrap();
     inbound.headers().await.unwrap();
     drop(inbound);
@@ -116,8 +133,7 @@ async fn a_client_stream_whose_answer_is_dropped(channel: Channel) {
 async fn a_client_stream_that_is_dropped_unfinished(channel: Channel) {
     let control = ControlClient::new(channel.clone());
     let scripted = Scripted::new([read(1), headers(), hang()]);
-    let (mut outbound, mut inbound) =
-        control.client_stream(scripted.request(())).await.unwrap();
+    let (mut outbound, mut inbound) = control.client_stream(scripted.request(())).await.unwrap();
     outbound.send(Message::default()).await.unwrap();
     inbound.headers().await.unwrap();
     drop(outbound);
@@ -141,7 +157,10 @@ async fn a_bidi_stream_before_headers(channel: Channel) {
 async fn a_bidi_stream_between_two_messages(channel: Channel) {
     let control = ControlClient::new(channel.clone());
     // A server that waits for us, and one that does not.
-    for steps in [vec![read(1), answer(1), read(1)], vec![answer(1), hang()]] {
+    for steps in [
+        vec![read(1), answer(1), read(1), hang()],
+        vec![answer(1), hang()],
+    ] {
         let scripted = Scripted::new(steps);
         let (mut outbound, mut inbound) = control.bidi(scripted.request(())).await.unwrap();
         outbound.send(Message::default()).await.unwrap();

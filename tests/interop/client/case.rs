@@ -82,7 +82,9 @@ impl Case {
 /// The path of a function, below the name of this test.
 fn name_of<F>() -> String {
     let path = type_name::<F>();
-    path.split_once("::").map_or(path, |(_, rest)| rest).to_owned()
+    path.split_once("::")
+        .map_or(path, |(_, rest)| rest)
+        .to_owned()
 }
 
 // Long enough for a busy machine, short enough to wait for.

@@ -8,9 +8,15 @@ use super::line::Line;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    cases.extend(Case::on_each(Line::TO_THREADS, each_message_is_answered_before_the_next));
+    cases.extend(Case::on_each(
+        Line::TO_THREADS,
+        each_message_is_answered_before_the_next,
+    ));
     cases.extend(Case::on_each(&[Line::Plain], two_chats_at_once));
-    cases.extend(Case::on_each(&[Line::Plain], of_many_messages_from_another_task));
+    cases.extend(Case::on_each(
+        &[Line::Plain],
+        of_many_messages_from_another_task,
+    ));
     cases
 }
 

@@ -44,7 +44,10 @@ fn compressed(tap: &Tap, side: Side) -> Vec<bool> {
     for message in &messages {
         assert_eq!(message.is_compressed, message.length < 1000, "{messages:?}");
     }
-    messages.iter().map(|message| message.is_compressed).collect()
+    messages
+        .iter()
+        .map(|message| message.is_compressed)
+        .collect()
 }
 
 /// Sends a request and gets it back as it was.
@@ -119,7 +122,10 @@ async fn answers_one_by_one(site: &Site) {
     let steps = [answer(10_000), plain_answer(10_000), answer(10_000)];
     let scripted = Scripted::new(steps).compressed("gzip");
     let request = scripted.request(Message::default());
-    let mut inbound = ControlClient::new(channel).server_stream(request).await.unwrap();
+    let mut inbound = ControlClient::new(channel)
+        .server_stream(request)
+        .await
+        .unwrap();
     for _ in 0..3 {
         let answer = inbound.next().await.unwrap().expect("there are three");
         assert_eq!(answer.body, thin().body);

@@ -90,7 +90,11 @@ async fn a_server_killed_in_the_middle_of_calls(site: &Site) {
     server.kill();
     while let Some(status) = calls.join_next().await {
         let status = status.unwrap();
-        assert_eq!((status.code, status.origin), (Code::Unavailable, Origin::Local), "{status}");
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::Unavailable, Origin::Local),
+            "{status}"
+        );
     }
 
     // Nobody is there.
@@ -124,7 +128,11 @@ async fn a_connection_that_is_cut(site: &Site) {
         assert!(inbound.next().await.unwrap().is_some());
         tap.cut();
         let status = inbound.next().await.unwrap_err();
-        assert_eq!((status.code, status.origin), (Code::Unavailable, Origin::Local), "{status}");
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::Unavailable, Origin::Local),
+            "{status}"
+        );
         answers(&channel).await;
     }
 }
@@ -167,7 +175,10 @@ async fn a_server_that_starts_late(site: &Site) {
     becomes(&channel, ConnectivityState::TransientFailure).await;
     // Who does not want to wait is told at once, and told where nobody is.
     let status = control.unary(Message::default()).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::Unavailable, Origin::Local));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::Unavailable, Origin::Local)
+    );
     assert!(status.message.contains(&server.address()), "{status}");
     assert!(status.unprocessed);
 
@@ -189,8 +200,14 @@ async fn a_server_that_never_starts(site: &Site) {
     let request = Request::new(Message::default())
         .with_wait_for_ready(true)
         .with_timeout(Duration::from_millis(500));
-    let status = ControlClient::new(channel).unary(request).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::DeadlineExceeded, Origin::Local));
+    let status = ControlClient::new(channel)
+        .unary(request)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::DeadlineExceeded, Origin::Local)
+    );
     // What it waited for, and why in vain.
     assert!(status.message.contains(&server.address()), "{status}");
     assert!(began_at.elapsed() >= Duration::from_millis(500));
@@ -246,7 +263,11 @@ async fn a_server_that_does_not_want_old_connections(site: &Site) {
     let seen = [quick.calls(&channel).await, slow.calls(&channel).await].concat();
     assert_eq!(seen.len(), calls, "each call came once");
     let peers: HashSet<&str> = seen.iter().map(|call| call.peer.as_str()).collect();
-    assert!(peers.len() >= 8, "{} connections in five seconds", peers.len());
+    assert!(
+        peers.len() >= 8,
+        "{} connections in five seconds",
+        peers.len()
+    );
 }
 
 async fn a_server_that_cuts_old_connections(site: &Site) {
@@ -284,22 +305,31 @@ async fn one_of_two_addresses_is_dead(site: &Site) {
     let (dead, alive) = (site.later(&[]), site.address(Setup::Plain));
     let channel = Channel::lazy(&format!("ipv4:{},{alive}", dead.address())).unwrap();
     let call = async { ControlClient::new(channel).unary(Message::default()).await };
-    timeout(Duration::from_secs(5), call).await.unwrap().unwrap();
+    timeout(Duration::from_secs(5), call)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 async fn a_name_is_looked_up(site: &Site) {
     let address = site.address(Setup::Plain);
     let (_, port) = address.split_once(':').unwrap();
     // Of ::1 and 127.0.0.1 the server listens on one alone.
-    for target in [format!("dns:///localhost:{port}"), format!("localhost:{port}")] {
+    for target in [
+        format!("dns:///localhost:{port}"),
+        format!("localhost:{port}"),
+    ] {
         let channel = Channel::connect(&target).await.unwrap();
-        ControlClient::new(channel).unary(Message::default()).await.unwrap();
+        ControlClient::new(channel)
+            .unary(Message::default())
+            .await
+            .unwrap();
     }
 }
 
 fn round_robin() -> ChannelConfig {
     ChannelConfig {
-        balancer: Balancing::RoundRobin,
+        balancing: Balancing::RoundRobin,
         ..ChannelConfig::default()
     }
 }
@@ -319,7 +349,10 @@ async fn calls_go_round(site: &Site) {
     // All three are in the round as soon as each has answered once.
     let warm = Scripted::new([]);
     loop {
-        control.unary(warm.request(Message::default())).await.unwrap();
+        control
+            .unary(warm.request(Message::default()))
+            .await
+            .unwrap();
         let mut answered = 0;
         for server in &directly {
             answered += usize::from(!warm.calls(server).await.is_empty());
@@ -331,7 +364,10 @@ async fn calls_go_round(site: &Site) {
 
     let scripted = Scripted::new([]);
     for _ in 0..CALLS {
-        control.unary(scripted.request(Message::default())).await.unwrap();
+        control
+            .unary(scripted.request(Message::default()))
+            .await
+            .unwrap();
     }
     for server in &directly {
         let calls = scripted.calls(server).await.len();
@@ -367,6 +403,9 @@ async fn a_killed_backend_leaves_the_round_and_comes_back(site: &Site) {
     let first = Channel::connect(&servers[0].target()).await.unwrap();
     let back = Scripted::new([]);
     while back.calls(&first).await.is_empty() {
-        control.unary(back.request(Message::default())).await.unwrap();
+        control
+            .unary(back.request(Message::default()))
+            .await
+            .unwrap();
     }
 }

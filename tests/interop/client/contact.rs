@@ -41,14 +41,19 @@ async fn send_status(channel: Channel) {
 }
 
 async fn get_task_begins_with_ten(channel: Channel) {
-    let mut tasks = ContactClient::new(channel).get_task(Empty {}).await.unwrap();
+    let mut tasks = ContactClient::new(channel)
+        .get_task(Empty {})
+        .await
+        .unwrap();
     for _ in 0..10 {
         assert_is_task(&tasks.next().await.unwrap().expect("there are ten").task);
     }
 }
 
 async fn get_task_brings_new_bursts(site: &Site) {
-    let channel = Channel::connect(&site.target(Setup::FastTasks)).await.unwrap();
+    let channel = Channel::connect(&site.target(Setup::FastTasks))
+        .await
+        .unwrap();
     let contact = ContactClient::new(channel);
     let mut tasks = contact.get_task(Empty {}).await.unwrap();
     let mut first = Vec::new();
@@ -60,7 +65,10 @@ async fn get_task_brings_new_bursts(site: &Site) {
     // Who comes later gets the same list, from its start.
     let mut again = contact.get_task(Empty {}).await.unwrap();
     for task in first {
-        assert_eq!(again.next().await.unwrap().expect("it has no end").task, task);
+        assert_eq!(
+            again.next().await.unwrap().expect("it has no end").task,
+            task
+        );
     }
 }
 

@@ -14,6 +14,9 @@ async fn say_hello(channel: Channel) {
     let request = HelloRequest {
         name: "you".to_owned(),
     };
-    let response = GreeterClient::new(channel).say_hello(request).await.unwrap();
+    let response = GreeterClient::new(channel)
+        .say_hello(request)
+        .await
+        .unwrap();
     assert_eq!(response.message.message, "Hello, you!");
 }

@@ -10,9 +10,15 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::on_each(Line::TO_THREADS, get_feature));
     cases.extend(Case::on_each(Line::TO_THREADS, list_features));
-    cases.extend(Case::on_each(Line::TO_THREADS, record_route_is_answered_while_we_send));
+    cases.extend(Case::on_each(
+        Line::TO_THREADS,
+        record_route_is_answered_while_we_send,
+    ));
     cases.extend(Case::on_each(&[Line::Plain], record_route_of_nothing));
-    cases.extend(Case::on_each(&[Line::Plain], record_route_ends_a_client_that_never_pauses));
+    cases.extend(Case::on_each(
+        &[Line::Plain],
+        record_route_ends_a_client_that_never_pauses,
+    ));
     cases.extend(Case::on_each(Line::TO_THREADS, route_chat));
     cases
 }
@@ -29,8 +35,15 @@ const SUMMARY: RouteSummary = RouteSummary {
 };
 
 async fn get_feature(channel: Channel) {
-    let feature = HelloClient::new(channel).get_feature(PLACE).await.unwrap().message;
-    assert_eq!((feature.name.as_str(), feature.location), ("北京", Some(PLACE)));
+    let feature = HelloClient::new(channel)
+        .get_feature(PLACE)
+        .await
+        .unwrap()
+        .message;
+    assert_eq!(
+        (feature.name.as_str(), feature.location),
+        ("北京", Some(PLACE))
+    );
 }
 
 async fn list_features(channel: Channel) {
@@ -38,7 +51,10 @@ async fn list_features(channel: Channel) {
         lo: Some(PLACE),
         hi: None,
     };
-    let mut features = HelloClient::new(channel).list_features(rectangle).await.unwrap();
+    let mut features = HelloClient::new(channel)
+        .list_features(rectangle)
+        .await
+        .unwrap();
     for _ in 0..10 {
         let feature = features.next().await.unwrap().expect("there are ten");
         assert_eq!(feature.name, "Beijing-Shanghai");

@@ -69,7 +69,9 @@ async fn who_waits_for_a_turn_has_a_deadline(site: &Site) {
     inbound.headers().await.unwrap();
 
     let second = Scripted::new([]);
-    let request = second.request(Message::default()).with_timeout(Duration::from_millis(300));
+    let request = second
+        .request(Message::default())
+        .with_timeout(Duration::from_millis(300));
     let status = control.unary(request).await.unwrap_err();
     assert_eq!(status.code, Code::DeadlineExceeded, "{status}");
     drop(inbound);

@@ -73,7 +73,11 @@ impl Line {
             Self::GzipAnswers => (Setup::GzipAnswers, ChannelConfig::default()),
             Self::Coroutines => (Setup::Coroutines, ChannelConfig::default()),
         };
-        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let scheme = if config.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         let target = format!("{scheme}://{}", site.address(setup));
         let channel = Channel::with_config(&target, config).unwrap();
         channel.ready().await.unwrap();

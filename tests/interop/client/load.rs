@@ -19,7 +19,11 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::on_each(Line::TO_BOTH, a_thousand_calls_at_once));
     cases.extend(Case::on_each(Line::TO_BOTH, three_hundred_streams_at_once));
-    cases.push(Case::new(killing_one_of_three_backends_fails_no_call).within(300).slow());
+    cases.push(
+        Case::new(killing_one_of_three_backends_fails_no_call)
+            .within(300)
+            .slow(),
+    );
     cases
 }
 
@@ -72,7 +76,7 @@ async fn killing_one_of_three_backends_fails_no_call(site: &Site) {
     let mut servers = [site.start(&[]), site.start(&[]), site.start(&[])];
     let addresses = servers.each_ref().map(|server| server.address());
     let config = ChannelConfig {
-        balancer: Balancing::RoundRobin,
+        balancing: Balancing::RoundRobin,
         service_config: Some(retrying()),
         ..ChannelConfig::default()
     };
@@ -117,7 +121,12 @@ async fn killing_one_of_three_backends_fails_no_call(site: &Site) {
         }
     }
     let calls = calls.load(Ordering::Relaxed) - CALLERS;
-    assert!(failed.is_empty(), "{} of {calls} calls failed: {:?}", failed.len(), failed[0]);
+    assert!(
+        failed.is_empty(),
+        "{} of {calls} calls failed: {:?}",
+        failed.len(),
+        failed[0]
+    );
 }
 
 /// Every call is tried four times, if the server is not there.

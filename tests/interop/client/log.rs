@@ -1,14 +1,21 @@
 //! What the library logs, at the levels that are on by default.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tracing_subscriber::fmt::MakeWriter;
+use tokio::sync::Notify;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
-/// The log of this process.
+/// The log of this process, for all scenarios.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Written>);
+
+#[derive(Default)]
+struct Written {
+    bytes: Mutex<Vec<u8>>,
+    changed: Notify,
+}
 
 impl Log {
     /// Begins to listen. There is one log in a process, and nobody else may listen before.
@@ -22,19 +29,33 @@ impl Log {
         log
     }
 
-    /// All that was logged so far.
-    pub(crate) fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
+    /// Waits until these words stand in a line of our own.
+    pub(crate) async fn says(&self, words: &str) {
+        loop {
+            let changed = self.0.changed.notified();
+            if self.has(words) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn has(&self, words: &str) -> bool {
+        let bytes = self.bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines().filter(|line| line.contains("barewire"));
+        lines.any(|line| line.contains(words))
+    }
+
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
+        self.0.changed.notify_waiters();
         Ok(bytes.len())
     }
 

@@ -15,7 +15,10 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(Case::on_each(Line::TO_BOTH, of_a_call_that_fails_at_once));
     cases.extend(Case::on_each(&[Line::Plain], that_comes_before_any_message));
     cases.extend(Case::on_each(&[Line::Plain], of_many_pairs));
-    cases.extend(Case::on_each(&[Line::Plain], that_is_not_allowed_is_not_sent));
+    cases.extend(Case::on_each(
+        &[Line::Plain],
+        that_is_not_allowed_is_not_sent,
+    ));
     cases
 }
 
@@ -23,12 +26,27 @@ pub(super) fn cases() -> Vec<Case> {
 fn colourful() -> Metadata {
     let every_byte: Vec<u8> = (0..=255).collect();
     let mut metadata = Metadata::new();
-    for value in ["one", "two", "", "one", "a,b, c", "x  y", "~!@#$%^&*()_+={}[]|\\:;\"'<>?/`"] {
+    for value in [
+        "one",
+        "two",
+        "",
+        "one",
+        "a,b, c",
+        "x  y",
+        "~!@#$%^&*()_+={}[]|\\:;\"'<>?/`",
+    ] {
         metadata.append("text", value).unwrap();
     }
     metadata.append("a_key-with.all_123", "value").unwrap();
     metadata.append("empty", "").unwrap();
-    for value in [&every_byte[..], b"", b"\0", b"abc", b"\xab\xab\xab", b"one, two"] {
+    for value in [
+        &every_byte[..],
+        b"",
+        b"\0",
+        b"abc",
+        b"\xab\xab\xab",
+        b"one, two",
+    ] {
         metadata.append_bin("bytes-bin", value).unwrap();
     }
     metadata.append_bin("nothing-bin", b"").unwrap();
@@ -71,11 +89,20 @@ async fn of_each_kind_of_call(channel: Channel) {
 
     let request = with(&scripted, Message::default(), &sent);
     let response = control.unary(request).await.unwrap();
-    assert_eq!((pairs(&response.metadata), pairs(&response.trailers)), wanted);
+    assert_eq!(
+        (pairs(&response.metadata), pairs(&response.trailers)),
+        wanted
+    );
 
-    let (_outbound, inbound) = control.client_stream(with(&scripted, (), &sent)).await.unwrap();
+    let (_outbound, inbound) = control
+        .client_stream(with(&scripted, (), &sent))
+        .await
+        .unwrap();
     let response = inbound.single().await.unwrap();
-    assert_eq!((pairs(&response.metadata), pairs(&response.trailers)), wanted);
+    assert_eq!(
+        (pairs(&response.metadata), pairs(&response.trailers)),
+        wanted
+    );
 
     let request = with(&scripted, Message::default(), &sent);
     let server_stream = control.server_stream(request).await.unwrap();
@@ -100,12 +127,18 @@ async fn of_a_failed_call(channel: Channel) {
     let mut inbound = control.server_stream(request).await.unwrap();
     assert!(inbound.next().await.unwrap().is_some());
     let status = inbound.next().await.unwrap_err();
-    assert_eq!((status.code, pairs(&status.metadata)), (Code::Aborted, trailing(&sent)));
+    assert_eq!(
+        (status.code, pairs(&status.metadata)),
+        (Code::Aborted, trailing(&sent))
+    );
     assert_eq!(pairs(inbound.headers().await.unwrap()), pairs(&sent));
 
     let request = with(&scripted, Message::default(), &sent);
     let status = control.unary(request).await.unwrap_err();
-    assert_eq!((status.code, pairs(&status.metadata)), (Code::Aborted, trailing(&sent)));
+    assert_eq!(
+        (status.code, pairs(&status.metadata)),
+        (Code::Aborted, trailing(&sent))
+    );
 }
 
 async fn of_a_call_that_fails_at_once(channel: Channel) {
@@ -115,11 +148,17 @@ async fn of_a_call_that_fails_at_once(channel: Channel) {
 
     let request = with(&scripted, Message::default(), &sent);
     let status = control.unary(request).await.unwrap_err();
-    assert_eq!((status.code, pairs(&status.metadata)), (Code::Aborted, trailing(&sent)));
+    assert_eq!(
+        (status.code, pairs(&status.metadata)),
+        (Code::Aborted, trailing(&sent))
+    );
 
     let (_outbound, mut inbound) = control.bidi(with(&scripted, (), &sent)).await.unwrap();
     let status = inbound.next().await.unwrap_err();
-    assert_eq!((status.code, pairs(&status.metadata)), (Code::Aborted, trailing(&sent)));
+    assert_eq!(
+        (status.code, pairs(&status.metadata)),
+        (Code::Aborted, trailing(&sent))
+    );
 }
 
 async fn that_comes_before_any_message(channel: Channel) {
@@ -134,7 +173,8 @@ async fn of_many_pairs(channel: Channel) {
     let control = ControlClient::new(channel);
     let mut sent = Metadata::new();
     for i in 0..50 {
-        sent.append(&format!("key-{i}"), &format!("value-{i}")).unwrap();
+        sent.append(&format!("key-{i}"), &format!("value-{i}"))
+            .unwrap();
         sent.append("same", &i.to_string()).unwrap();
     }
     let request = barewire::Request::new(Message::default()).with_metadata(sent.clone());
@@ -145,7 +185,12 @@ async fn of_many_pairs(channel: Channel) {
 
 async fn that_is_not_allowed_is_not_sent(channel: Channel) {
     let mut metadata = Metadata::new();
-    for (name, value) in [("grpc-future", "1"), ("te", "trailers"), ("Upper", "no"), ("k", "é")] {
+    for (name, value) in [
+        ("grpc-future", "1"),
+        ("te", "trailers"),
+        ("Upper", "no"),
+        ("k", "é"),
+    ] {
         // Whether it is refused here or made harmless, the call below goes well.
         let _ = metadata.insert(name, value);
     }

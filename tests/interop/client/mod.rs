@@ -20,12 +20,12 @@
 //! | `log.rs` | what the library logs meanwhile |
 //! | `script.rs` | what to ask of `barewire.control.Control` |
 
+mod cancellation;
 mod case;
 mod chat;
 mod compression;
 mod connections;
 mod contact;
-mod cancellation;
 mod deadlines;
 mod greet;
 mod greeter;
@@ -39,6 +39,7 @@ mod multi_greeter;
 mod number_stream;
 mod pings;
 mod python_server;
+mod retries;
 mod route_guide;
 mod script;
 mod site;
@@ -79,6 +80,7 @@ pub(crate) fn cases() -> Vec<Case> {
         limits::cases(),
         load::cases(),
         pings::cases(),
+        retries::cases(),
         tls::cases(),
     ];
     of_services

@@ -34,7 +34,10 @@ async fn say_hello(channel: Channel) {
 async fn as_many_greetings_as_asked(channel: Channel) {
     let greeter = MultiGreeterClient::new(channel);
     for asked in [0, 1, 3000] {
-        let mut replies = greeter.say_hello(request(&asked.to_string())).await.unwrap();
+        let mut replies = greeter
+            .say_hello(request(&asked.to_string()))
+            .await
+            .unwrap();
         let mut heard = 0;
         while let Some(reply) = replies.next().await.unwrap() {
             assert_eq!(reply.message, format!("Hello number {heard}, you!"));

@@ -89,9 +89,11 @@ impl PythonServer {
         let Some(process) = &mut self.process else {
             return Err("the server does not run".to_owned());
         };
-        process.exit_status(Duration::ZERO).map_or(Ok(()), |status| {
-            Err(format!("it ended with {status}; {}", process.last_words()))
-        })
+        process
+            .exit_status(Duration::ZERO)
+            .map_or(Ok(()), |status| {
+                Err(format!("it ended with {status}; {}", process.last_words()))
+            })
     }
 
     /// Where it listens.

@@ -30,9 +30,16 @@ const fn point(latitude: i32, longitude: i32) -> Point {
 
 async fn get_feature(channel: Channel) {
     let guide = RouteGuideClient::new(channel);
-    for (place, name) in [(VALLEY, "a valley in New Jersey"), (BERLIN, "Berlin"), (NOWHERE, "")] {
+    for (place, name) in [
+        (VALLEY, "a valley in New Jersey"),
+        (BERLIN, "Berlin"),
+        (NOWHERE, ""),
+    ] {
         let feature = guide.get_feature(place).await.unwrap().message;
-        assert_eq!((feature.name.as_str(), feature.location), (name, Some(place)));
+        assert_eq!(
+            (feature.name.as_str(), feature.location),
+            (name, Some(place))
+        );
     }
 }
 

@@ -160,7 +160,25 @@ pub(crate) fn fail_with_details(code: Code, text: &str, details: Vec<u8>) -> Ste
         code: i32::try_from(code.number()).unwrap(),
         text: text.to_owned(),
         details,
+        ..Failure::default()
     }))
+}
+
+/// Ends with an error, and says after how many milliseconds the call may be made again.
+pub(crate) fn fail_with_pushback(code: Code, pushback: &str) -> Step {
+    let mut step = fail(code, "again, but later");
+    if let Some(Action::Fail(failure)) = &mut step.action {
+        failure.pushback = pushback.to_owned();
+    }
+    step
+}
+
+/// The same step, done by the first so many calls of the name only.
+pub(crate) fn only_first(calls: u32, step: Step) -> Step {
+    Step {
+        only_first: calls,
+        ..step
+    }
 }
 
 /// Ends with an exception that nobody catches.
@@ -171,6 +189,7 @@ pub(crate) fn raise() -> Step {
 fn step(action: Action) -> Step {
     Step {
         action: Some(action),
+        only_first: 0,
     }
 }
 

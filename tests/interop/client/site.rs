@@ -89,9 +89,9 @@ impl Site {
         fs::read(self.certificates.join(name)).expect("it was made before")
     }
 
-    /// What the library has logged so far that an operator is to know, of all scenarios.
-    pub(crate) fn log(&self) -> String {
-        self.log.text()
+    /// What the library logs.
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Says which of the shared servers have ended on their own.

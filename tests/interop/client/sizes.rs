@@ -13,8 +13,14 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(Case::on_each(Line::TO_BOTH, an_empty_message));
     cases.extend(Case::on_each(Line::TO_BOTH, answers_up_to_the_limit));
     cases.extend(Case::on_each(Line::TO_BOTH, an_answer_over_the_limit));
-    cases.extend(Case::on_each(Line::TO_BOTH, an_answer_over_the_limit_in_a_stream));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_request_over_the_server_s_limit));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        an_answer_over_the_limit_in_a_stream,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_request_over_the_server_s_limit,
+    ));
     cases.extend(Case::on_each(&[Line::Plain], an_answer_that_is_a_bomb));
     cases.push(Case::new(a_request_over_our_own_limit));
     cases.push(Case::new(messages_of_any_size_if_both_allow_it));
@@ -31,7 +37,10 @@ const FRAME: usize = 5;
 const NONE_READ: usize = 0;
 
 async fn assert_lives(channel: &Channel) {
-    ControlClient::new(channel.clone()).unary(Message::default()).await.unwrap();
+    ControlClient::new(channel.clone())
+        .unary(Message::default())
+        .await
+        .unwrap();
 }
 
 fn body(size: usize) -> Message {
@@ -59,8 +68,7 @@ fn to_u32(size: usize) -> u32 {
 async fn an_empty_message(channel: Channel) {
     let scripted = Scripted::new([answers(3, 0)]);
     assert_eq!(ask_for(&channel, &scripted).await, Ok(vec![0, 0, 0]));
-    let (mut outbound, inbound) =
-        ControlClient::new(channel).client_stream(()).await.unwrap();
+    let (mut outbound, inbound) = ControlClient::new(channel).client_stream(()).await.unwrap();
     for _ in 0..3 {
         outbound.send(Message::default()).await.unwrap();
     }
@@ -74,7 +82,11 @@ async fn answers_up_to_the_limit(channel: Channel) {
         let scripted = Scripted::new([answers(2, to_u32(size))]);
         assert_eq!(ask_for(&channel, &scripted).await, Ok(vec![size, size]));
         let request = body(size);
-        let answer = ControlClient::new(channel.clone()).unary(request).await.unwrap().message;
+        let answer = ControlClient::new(channel.clone())
+            .unary(request)
+            .await
+            .unwrap()
+            .message;
         assert_eq!(answer.request_bytes, u64::try_from(size).unwrap());
     }
 }
@@ -85,7 +97,10 @@ async fn an_answer_over_the_limit(channel: Channel) {
         let scripted = Scripted::new([answer(to_u32(size))]);
         let request = scripted.request(Message::default());
         let status = control.unary(request).await.unwrap_err();
-        assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::ResourceExhausted, Origin::Local)
+        );
         assert_lives(&channel).await;
     }
 }
@@ -98,7 +113,10 @@ async fn an_answer_over_the_limit_in_a_stream(channel: Channel) {
     let mut inbound = control.server_stream(request).await.unwrap();
     assert!(inbound.next().await.unwrap().is_some());
     let status = inbound.next().await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::ResourceExhausted, Origin::Local)
+    );
     assert_eq!(inbound.next().await.unwrap_err(), status);
     // The server need not go on with what nobody hears.
     scripted.is_cancelled(&channel).await;
@@ -109,15 +127,20 @@ async fn a_request_over_the_server_s_limit(channel: Channel) {
     let control = ControlClient::new(channel.clone());
     let over = body(LIMIT + 1);
     let status = control.unary(over.clone()).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Peer));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::ResourceExhausted, Origin::Peer)
+    );
 
     let scripted = Scripted::new([read_all()]);
-    let (mut outbound, inbound) =
-        control.client_stream(scripted.request(())).await.unwrap();
+    let (mut outbound, inbound) = control.client_stream(scripted.request(())).await.unwrap();
     // What the server says is what counts, not how far we came.
     while outbound.send(over.clone()).await.is_ok() {}
     let status = inbound.single().await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Peer));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::ResourceExhausted, Origin::Peer)
+    );
     assert_lives(&channel).await;
 }
 
@@ -128,7 +151,10 @@ async fn an_answer_that_is_a_bomb(channel: Channel) {
         let scripted = Scripted::new([answer(100 * 1024 * 1024)]).compressed(coding);
         let request = scripted.request(Message::default());
         let status = control.unary(request).await.unwrap_err();
-        assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::ResourceExhausted, Origin::Local)
+        );
         assert_lives(&channel).await;
     }
 }
@@ -141,15 +167,24 @@ async fn a_request_over_our_own_limit(site: &Site) {
     let channel = Channel::with_config(&site.target(Setup::Plain), config).unwrap();
     let control = ControlClient::new(channel.clone());
     let scripted = Scripted::new([]);
-    let status = control.unary(scripted.request(body(1000))).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+    let status = control
+        .unary(scripted.request(body(1000)))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::ResourceExhausted, Origin::Local)
+    );
 
     let (mut outbound, inbound) = control.client_stream(()).await.unwrap();
     outbound.send(body(900)).await.unwrap();
     let status = outbound.send(body(1000)).await.unwrap_err();
     assert_eq!(status.code, Code::ResourceExhausted);
     let status = inbound.single().await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::ResourceExhausted, Origin::Local)
+    );
     assert_lives(&channel).await;
 }
 
@@ -163,7 +198,11 @@ async fn messages_of_any_size_if_both_allow_it(site: &Site) {
     let channel = Channel::with_config(&server.target(), config).unwrap();
     let control = ControlClient::new(channel.clone());
     let scripted = Scripted::new([read_all(), answer(to_u32(SIZE))]);
-    let answer = control.unary(scripted.request(body(SIZE))).await.unwrap().message;
+    let answer = control
+        .unary(scripted.request(body(SIZE)))
+        .await
+        .unwrap()
+        .message;
     assert_eq!((answer.requests, answer.body.len()), (1, SIZE));
     assert_eq!(answer.request_bytes, u64::try_from(SIZE).unwrap());
 }
@@ -184,7 +223,10 @@ async fn metadata_over_the_server_s_limit(site: &Site) {
         request.metadata.insert("large", &"x".repeat(size)).unwrap();
         let status = control.unary(request).await.unwrap_err();
         // The server has announced its limit, so nothing need be sent.
-        assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::ResourceExhausted, Origin::Local)
+        );
     }
     assert_eq!(scripted.calls(&channel).await, []);
     assert_lives(&channel).await;
@@ -206,7 +248,10 @@ async fn metadata_over_our_limit(site: &Site) {
         let mut request = scripted.request(Message::default());
         request.metadata.insert("large", &"x".repeat(5000)).unwrap();
         let status = control.unary(request).await.unwrap_err();
-        assert_eq!((status.code, status.origin), (Code::ResourceExhausted, Origin::Local));
+        assert_eq!(
+            (status.code, status.origin),
+            (Code::ResourceExhausted, Origin::Local)
+        );
         assert_lives(&channel).await;
     }
 }

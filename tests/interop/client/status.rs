@@ -13,11 +13,23 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(Case::on_each(Line::TO_BOTH, each_code_of_each_kind_of_call));
     cases.extend(Case::on_each(Line::TO_BOTH, texts_come_as_they_were));
     cases.extend(Case::on_each(Line::TO_BOTH, details_come_as_they_were));
-    cases.extend(Case::on_each(&[Line::Plain], details_of_another_code_are_dropped));
-    cases.extend(Case::on_each(&[Line::Plain], details_that_are_none_are_dropped));
+    cases.extend(Case::on_each(
+        &[Line::Plain],
+        details_of_another_code_are_dropped,
+    ));
+    cases.extend(Case::on_each(
+        &[Line::Plain],
+        details_that_are_none_are_dropped,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, a_server_that_falls_over));
-    cases.extend(Case::on_each(Line::TO_BOTH, answers_before_the_failure_are_heard));
-    cases.extend(Case::on_each(&[Line::Coroutines], a_method_that_is_not_served));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        answers_before_the_failure_are_heard,
+    ));
+    cases.extend(Case::on_each(
+        &[Line::Coroutines],
+        a_method_that_is_not_served,
+    ));
     cases
 }
 
@@ -116,7 +128,10 @@ async fn details_of_another_code_are_dropped(channel: Channel) {
     let details = Details::new(5).encode_to_vec();
     let step = fail_with_details(Code::Internal, "not five", details);
     for status in each_kind(&channel, &[step]).await {
-        assert_eq!((status.code, &*status.message), (Code::Internal, "not five"));
+        assert_eq!(
+            (status.code, &*status.message),
+            (Code::Internal, "not five")
+        );
         assert_eq!(*status.details, *b"");
     }
 }
@@ -133,7 +148,10 @@ async fn a_server_that_falls_over(channel: Channel) {
     for steps in [vec![raise()], vec![headers(), raise()]] {
         for status in each_kind(&channel, &steps).await {
             assert_eq!((status.code, status.origin), (Code::Unknown, Origin::Peer));
-            assert!(status.message.contains("this server has a mistake in it"), "{status}");
+            assert!(
+                status.message.contains("this server has a mistake in it"),
+                "{status}"
+            );
         }
     }
 }
@@ -150,14 +168,20 @@ async fn answers_before_the_failure_are_heard(channel: Channel) {
             assert_eq!(answer.body.len(), 100);
         }
         let status = inbound.next().await.unwrap_err();
-        assert_eq!((status.code, &*status.message), (Code::DataLoss, "three are enough"));
+        assert_eq!(
+            (status.code, &*status.message),
+            (Code::DataLoss, "three are enough")
+        );
     }
 
     // Where one answer is due, an error outweighs it.
     let scripted = Scripted::new([answer(100), fail(Code::DataLoss, "not even one")]);
     let (_outbound, inbound) = control.bidi(scripted.request(())).await.unwrap();
     let status = inbound.single().await.unwrap_err();
-    assert_eq!((status.code, &*status.message), (Code::DataLoss, "not even one"));
+    assert_eq!(
+        (status.code, &*status.message),
+        (Code::DataLoss, "not even one")
+    );
 }
 
 async fn a_method_that_is_not_served(channel: Channel) {
@@ -166,12 +190,21 @@ async fn a_method_that_is_not_served(channel: Channel) {
 
     // The server of coroutines does not have these services.
     let greeter = GreeterClient::new(channel.clone());
-    let status = greeter.say_hello(HelloRequest::default()).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::Unimplemented, Origin::Peer));
+    let status = greeter
+        .say_hello(HelloRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::Unimplemented, Origin::Peer)
+    );
 
     let (mut requests, mut replies) = ChatServiceClient::new(channel).chat(()).await.unwrap();
     // It may be refused before it is sent, or after.
     let _ = requests.send(ChatRequest::default()).await;
     let status = replies.next().await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::Unimplemented, Origin::Peer));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::Unimplemented, Origin::Peer)
+    );
 }

@@ -12,16 +12,37 @@ use crate::printed::control::{ControlClient, Message};
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::on_each(Line::TO_BOTH, the_server_speaks_first));
-    cases.extend(Case::on_each(Line::TO_BOTH, the_halves_are_there_before_the_server_says_anything));
-    cases.extend(Case::on_each(Line::TO_BOTH, the_server_goes_on_after_we_have_said_all));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        the_halves_are_there_before_the_server_says_anything,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        the_server_goes_on_after_we_have_said_all,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, an_answer_before_all_is_read));
-    cases.extend(Case::on_each(Line::TO_BOTH, a_server_that_ends_before_all_is_read));
-    cases.extend(Case::on_each(Line::TO_BOTH, the_server_sends_all_before_it_reads));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        a_server_that_ends_before_all_is_read,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        the_server_sends_all_before_it_reads,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, both_send_all_the_time));
-    cases.extend(Case::on_each(Line::TO_BOTH, the_halves_live_in_different_tasks));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        the_halves_live_in_different_tasks,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, a_reader_that_is_slow));
-    cases.extend(Case::on_each(Line::TO_BOTH, small_messages_in_large_numbers));
-    cases.extend(Case::on_each(Line::TO_BOTH, one_stream_does_not_hold_up_another));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        small_messages_in_large_numbers,
+    ));
+    cases.extend(Case::on_each(
+        Line::TO_BOTH,
+        one_stream_does_not_hold_up_another,
+    ));
     cases.extend(Case::on_each(Line::TO_BOTH, more_or_fewer_answers_than_one));
     cases
 }

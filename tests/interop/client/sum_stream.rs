@@ -36,6 +36,9 @@ async fn of_many_numbers(channel: Channel) {
 
 async fn overflow_is_out_of_range(channel: Channel) {
     let status = sum_of(&channel, [i32::MAX, 1]).await.unwrap_err();
-    assert_eq!((status.code, status.origin), (Code::OutOfRange, Origin::Peer));
+    assert_eq!(
+        (status.code, status.origin),
+        (Code::OutOfRange, Origin::Peer)
+    );
     assert_eq!(status.message, "the sum 2147483648 is not within int32");
 }

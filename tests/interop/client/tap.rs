@@ -54,10 +54,8 @@ pub(crate) struct MessageHead {
 pub(crate) const DATA: u8 = 0x0;
 pub(crate) const HEADERS: u8 = 0x1;
 pub(crate) const RST_STREAM: u8 = 0x3;
-pub(crate) const PING: u8 = 0x6;
 pub(crate) const GOAWAY: u8 = 0x7;
 
-pub(crate) const NO_ERROR: u32 = 0x0;
 pub(crate) const CANCEL: u32 = 0x8;
 pub(crate) const ENHANCE_YOUR_CALM: u32 = 0xb;
 
@@ -103,7 +101,13 @@ impl Tap {
     pub(crate) async fn frame(&self, is_wanted: impl Fn(&Frame) -> bool) -> Frame {
         loop {
             let changed = self.heard.changed.notified();
-            let found = self.heard.state().frames.iter().find(|frame| is_wanted(frame)).cloned();
+            let found = self
+                .heard
+                .state()
+                .frames
+                .iter()
+                .find(|frame| is_wanted(frame))
+                .cloned();
             if let Some(frame) = found {
                 return frame;
             }

@@ -16,6 +16,9 @@ pub struct Script {
 #[allow(missing_docs)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Step {
+    /// If not 0: only the first so many calls of this name do this.
+    #[prost(uint32, tag = "9")]
+    pub only_first: u32,
     #[prost(oneof = "step::Action", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub action: ::core::option::Option<step::Action>,
 }
@@ -85,6 +88,9 @@ pub struct Failure {
     /// If not empty: the bytes of `grpc-status-details-bin`.
     #[prost(bytes = "vec", tag = "3")]
     pub details: ::prost::alloc::vec::Vec<u8>,
+    /// If not empty: what `grpc-retry-pushback-ms` says.
+    #[prost(string, tag = "4")]
+    pub pushback: ::prost::alloc::string::String,
 }
 
 /// What a client sends.

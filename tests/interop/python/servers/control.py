@@ -2,6 +2,7 @@
 
 import itertools
 
+from control_pb2 import Answer
 from control_pb2_grpc import ControlServicer
 from script import COMPRESSIONS, Plan
 
@@ -28,7 +29,7 @@ class Control(ControlServicer):
         return self._calls.wait(request)
 
     def _answer_once(self, requests, context):
-        answer = None
+        answer = Answer()
         for answer in self._play(requests, context):
             pass
         return answer
@@ -43,10 +44,11 @@ class Control(ControlServicer):
             context.set_compression(COMPRESSIONS[plan.script.compression])
         context.set_trailing_metadata(tuple(plan.trailing))
         stage = Stage(requests, context, plan)
-        if not plan.script.steps:
+        steps = plan.steps()
+        if not steps:
             stage.read(None)
             yield from stage.send(plan.answer(b""))
-        for step in plan.script.steps:
+        for step in steps:
             yield from stage.play(step)
         seen.done()
 

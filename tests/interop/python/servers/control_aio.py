@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 
+from control_pb2 import Answer
 from control_pb2_grpc import ControlServicer
 from script import COMPRESSIONS, Plan
 
@@ -31,7 +32,7 @@ class Control(ControlServicer):
         return await asyncio.to_thread(self._calls.wait, request)
 
     async def _answer_once(self, requests, context):
-        answer = None
+        answer = Answer()
         async for answer in self._play(requests, context):
             pass
         return answer
@@ -45,11 +46,12 @@ class Control(ControlServicer):
             context.set_compression(COMPRESSIONS[plan.script.compression])
         context.set_trailing_metadata(tuple(plan.trailing))
         stage = Stage(aiter(requests), context, plan)
-        if not plan.script.steps:
+        steps = plan.steps()
+        if not steps:
             await stage.read(None)
             async for answer in stage.send(plan.answer(b"")):
                 yield answer
-        for step in plan.script.steps:
+        for step in steps:
             async for answer in stage.play(step):
                 yield answer
         seen.done()

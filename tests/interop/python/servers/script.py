@@ -36,8 +36,18 @@ class Plan:
             body=body, requests=self.seen.seen.requests, request_bytes=self.request_bytes
         )
 
+    def steps(self):
+        """What this call is to do."""
+        return [
+            step
+            for step in self.script.steps
+            if not step.only_first or self.seen.number < step.only_first
+        ]
+
     def failure(self, fail):
         """How to end a call with this error: a code, a text and trailing metadata."""
         if fail.details:
             self.trailing.append(("grpc-status-details-bin", fail.details))
+        if fail.pushback:
+            self.trailing.append(("grpc-retry-pushback-ms", fail.pushback))
         return CODES[fail.code], fail.text, tuple(self.trailing)

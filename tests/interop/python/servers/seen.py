@@ -19,9 +19,10 @@ class Seen:
     def begin(self, context):
         """Remembers a call that begins."""
         metadata = dict(context.invocation_metadata())
-        call = Call(self._changed, context, metadata)
         with self._changed:
-            self._calls.setdefault(metadata.get("call-id"), []).append(call)
+            calls = self._calls.setdefault(metadata.get("call-id"), [])
+            call = Call(self._changed, context, metadata, len(calls))
+            calls.append(call)
             self._changed.notify_all()
         return call
 
@@ -42,7 +43,9 @@ class Seen:
 class Call:
     """One call, from its beginning to its end."""
 
-    def __init__(self, changed, context, metadata):
+    def __init__(self, changed, context, metadata, number):
+        # How many calls of this name came before.
+        self.number = number
         self._changed = changed
         self._began_at = time.monotonic()
         self._done = False
