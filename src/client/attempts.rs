@@ -148,11 +148,12 @@ impl Attempts {
         })
     }
 
-    /// Whether some attempt has been handed all that was said so far.
+    /// Whether some attempt has been handed all that was said so far. One that takes nothing more does
+    /// not count: whether there is another is seen when it is polled.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
         self.running
             .iter()
-            .any(|attempt| attempt.is_up_to_date(replay))
+            .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
     }
 
     /// Whether some attempt can send no more, so that its response is to be looked at.
@@ -162,13 +163,15 @@ impl Attempts {
 
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
+        if replay.is_too_long() && !self.last {
+            self.keep_the_furthest(replay);
+        }
         for attempt in &mut self.running {
             attempt.write(replay, cx);
         }
-        if self.last
-            && let [attempt] = self.running.as_slice()
-        {
-            replay.keep_from(attempt.sent);
+        if self.last {
+            let sent = self.running.iter().map(Attempt::handed_over);
+            replay.keep_from(sent.max().unwrap_or(0));
         }
     }
 

@@ -305,7 +305,8 @@ impl Task {
             self.shared.connector.ask_less_often();
         }
         let was_used = ended.was_used || ended.lane.was_used();
-        if ended.opened_at.elapsed() >= EARLY || was_used && !farewell.lost {
+        let was_useful = ended.lane.connection.has_answered() || was_used && !farewell.lost;
+        if was_useful || ended.opened_at.elapsed() >= EARLY {
             self.dialling.lasted(address);
         } else {
             self.dialling.ended_early(address, farewell);

@@ -17,6 +17,7 @@ mod chance;
 mod connection;
 mod faults;
 mod goaway;
+mod halves;
 mod interceptors;
 mod keepalive;
 mod limits;
