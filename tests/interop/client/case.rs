@@ -17,12 +17,25 @@ pub(crate) struct Case {
     /// Whether it takes so long that it runs only when it is asked for, with `--ignored`.
     pub(crate) is_slow: bool,
     limit: Duration,
-    run: Box<dyn Fn(&Site, &Runtime, Duration) + Send + Sync>,
+    scenario: Box<dyn Scenario>,
+}
+
+/// Something to run, which panics if something is wrong.
+trait Scenario: Send + Sync {
+    fn run(&self, site: &Site, limit: Duration);
+}
+
+impl<F: AsyncFn(&Site) + Send + Sync> Scenario for F {
+    fn run(&self, site: &Site, limit: Duration) {
+        let runtime = Runtime::new().expect("threads can be started");
+        let ended = runtime.block_on(async { timeout(limit, self(site)).await });
+        ended.unwrap_or_else(|_| panic!("not done after {} s", limit.as_secs()));
+    }
 }
 
 impl Case {
     /// A scenario that starts or asks for the servers that it wants.
-    pub(crate) fn new<F>(run: F) -> Self
+    pub(crate) fn new<F>(scenario: F) -> Self
     where
         F: AsyncFn(&Site) + Send + Sync + 'static,
     {
@@ -30,20 +43,17 @@ impl Case {
             name: name_of::<F>(),
             is_slow: false,
             limit: LIMIT,
-            run: Box::new(move |site, runtime, limit| {
-                let ended = runtime.block_on(async { timeout(limit, run(site)).await });
-                ended.unwrap_or_else(|_| panic!("not done after {} s", limit.as_secs()));
-            }),
+            scenario: Box::new(scenario),
         }
     }
 
     /// A scenario on a channel to the tutorials' services, once for each of these lines.
-    pub(crate) fn on_each<F>(lines: &'static [Line], run: F) -> impl Iterator<Item = Self>
+    pub(crate) fn on_each<F>(lines: &'static [Line], scenario: F) -> impl Iterator<Item = Self>
     where
         F: AsyncFn(Channel) + Copy + Send + Sync + 'static,
     {
         lines.iter().map(move |line| {
-            let on_line = async move |site: &Site| run(line.channel(site).await).await;
+            let on_line = async move |site: &Site| scenario(line.channel(site).await).await;
             let plain = name_of::<F>();
             let name = match line.name() {
                 Some(line) => format!("{plain}::{line}"),
@@ -74,8 +84,7 @@ impl Case {
 
     /// Runs it. It panics if something is wrong.
     pub(crate) fn run(&self, site: &Site) {
-        let runtime = Runtime::new().expect("threads can be started");
-        (self.run)(site, &runtime, self.limit);
+        self.scenario.run(site, self.limit);
     }
 }
 

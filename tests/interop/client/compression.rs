@@ -34,7 +34,7 @@ async fn tapped(site: &Site, config: ChannelConfig) -> (Tap, Channel) {
 /// Ten thousand bytes that become few.
 fn thin() -> Message {
     Message {
-        body: vec![b'x'; 10_000].into(),
+        body: vec![b'x'; 10_000],
     }
 }
 

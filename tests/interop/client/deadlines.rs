@@ -183,7 +183,7 @@ async fn while_the_server_does_not_read(channel: Channel) {
 
 async fn send_until_it_fails(mut outbound: Outbound<Message>) {
     let message = Message {
-        body: vec![b'x'; 100_000].into(),
+        body: vec![b'x'; 100_000],
     };
     while outbound.send(message.clone()).await.is_ok() {}
 }

@@ -144,7 +144,7 @@ async fn with_all_that_was_said(site: &Site) {
         let control = ControlClient::new(channel.clone());
         let (mut outbound, mut inbound) = control.bidi(scripted.request(())).await.unwrap();
         for size in [1, 10, 100] {
-            let body = vec![b'x'; size].into();
+            let body = vec![b'x'; size];
             outbound.send(Message { body }).await.unwrap();
         }
         let answer = inbound.next().await.unwrap().unwrap();

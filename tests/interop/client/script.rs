@@ -157,7 +157,7 @@ pub(crate) fn fail(code: Code, text: &str) -> Step {
 /// Ends with an error that has details.
 pub(crate) fn fail_with_details(code: Code, text: &str, details: Vec<u8>) -> Step {
     step(Action::Fail(Failure {
-        code: i32::try_from(code.number()).unwrap(),
+        code: code.number().into(),
         text: text.to_owned(),
         details,
         ..Failure::default()

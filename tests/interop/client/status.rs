@@ -114,8 +114,7 @@ impl Details {
 
 async fn details_come_as_they_were(channel: Channel) {
     for code in Code::ALL {
-        let number = i32::try_from(code.number()).unwrap();
-        let details = Details::new(number).encode_to_vec();
+        let details = Details::new(code.number().into()).encode_to_vec();
         let step = fail_with_details(code, "世界", details.clone());
         for status in each_kind(&channel, &[step]).await {
             assert_eq!((status.code, &*status.message), (code, "世界"));

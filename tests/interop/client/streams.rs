@@ -51,7 +51,7 @@ const MEBIBYTE: usize = 1024 * 1024;
 
 fn body(size: usize) -> Message {
     Message {
-        body: vec![b'x'; size].into(),
+        body: vec![b'x'; size],
     }
 }
 
