@@ -21,14 +21,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::channel::ChannelShared;
+use super::balance::{CallInfo, Picked};
 use super::hedge::{HedgeDecision, HedgeRules, HedgeState};
 use super::outgoing::Outgoing;
-use super::pick::{CallInfo, Picked};
 use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
-use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::client_connection::NotOpened;
 use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
 use crate::transport::send::{Gone, SendHalf, Sent};
@@ -49,8 +48,6 @@ pub(super) struct Attempt {
     ahead: bool,
     /// Nothing can be sent any more. Why, the reader knows.
     gone: bool,
-    /// The balancer counts it as long as the attempt lives.
-    _picked: Picked,
 }
 
 /// The attempts of a call that is not committed to one of them yet.
@@ -77,12 +74,10 @@ enum Policy {
 
 /// A connection with room for a stream that is being found.
 struct Opening {
-    line: FindingLine,
+    line: Pin<Box<dyn Future<Output = Result<Picked, Status>> + Send>>,
     /// Attempts that went before this one.
     previous: u32,
 }
-
-type FindingLine = Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>;
 
 /// What the attempts come to.
 pub(super) enum Outcome {
@@ -161,11 +156,12 @@ impl Attempts {
         })
     }
 
-    /// Whether some attempt has been handed all that was said so far.
+    /// Whether some attempt has been handed all that was said so far. One that takes nothing more does
+    /// not count: whether there is another is seen when it is polled.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
         self.running
             .iter()
-            .any(|attempt| attempt.is_up_to_date(replay))
+            .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
     }
 
     /// Whether some attempt can send no more, so that its response is to be looked at.
@@ -175,13 +171,15 @@ impl Attempts {
 
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
+        if replay.is_too_long() && !self.last {
+            self.keep_the_furthest(replay);
+        }
         for attempt in &mut self.running {
             attempt.write(replay, cx);
         }
-        if self.last
-            && let [attempt] = self.running.as_slice()
-        {
-            replay.keep_from(attempt.sent);
+        if self.last {
+            let sent = self.running.iter().map(Attempt::handed_over);
+            replay.keep_from(sent.max().unwrap_or(0));
         }
     }
 
@@ -223,7 +221,7 @@ impl Attempts {
             };
             let Opening { previous, .. } = self.opening.swap_remove(index);
             let over = match line {
-                Ok((picked, slot)) => self.open(picked, slot, previous, replay),
+                Ok(picked) => self.open(picked, previous, replay),
                 // A policy may have this tried again; nothing else.
                 Err(status) => self.failed(status, Unprocessed::Maybe, previous, replay),
             };
@@ -304,13 +302,13 @@ impl Attempts {
 
     fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {
         let info = CallInfo::of(&self.outgoing.headers);
-        if let Some(picked) = self.outgoing.channel.pool.try_pick(&info)
-            && let Some(slot) = picked.connection.try_slot()
-        {
-            return self.open(picked, slot, previous, replay);
+        match self.outgoing.channel.pool.try_pick(&info) {
+            Some(picked) => self.open(picked, previous, replay),
+            None => {
+                self.find_line(previous);
+                None
+            }
         }
-        self.find_line(previous);
-        None
     }
 
     fn find_line(&mut self, previous: u32) {
@@ -318,14 +316,8 @@ impl Attempts {
         self.opening.push(Opening { line, previous });
     }
 
-    fn open(
-        &mut self,
-        picked: Picked,
-        slot: Slot,
-        previous: u32,
-        replay: &mut Replay,
-    ) -> Option<Status> {
-        let stream = match self.outgoing.open(&picked.connection, slot, previous) {
+    fn open(&mut self, picked: Picked, previous: u32, replay: &mut Replay) -> Option<Status> {
+        let stream = match self.outgoing.open(picked, previous) {
             Ok(stream) => stream,
             // Nothing left this process, and a connection that takes streams may be there.
             Err(NotOpened::Elsewhere) => {
@@ -344,7 +336,6 @@ impl Attempts {
             finished: false,
             ahead: false,
             gone: false,
-            _picked: picked,
         };
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
@@ -580,14 +571,8 @@ fn with_hedge_rules<T>(
 }
 
 /// Finds a connection with room for one more stream.
-async fn find_line(outgoing: Arc<Outgoing>) -> Result<(Picked, Slot), Status> {
-    let channel: &ChannelShared = &outgoing.channel;
+async fn find_line(outgoing: Arc<Outgoing>) -> Result<Picked, Status> {
     let info = CallInfo::of(&outgoing.headers);
-    loop {
-        let picked = channel.pool.pick(outgoing.wait_for_ready, &info).await?;
-        // A connection that says GOAWAY meanwhile sends its queue away.
-        if let Ok(slot) = picked.connection.slot().await {
-            return Ok((picked, slot));
-        }
-    }
+    let pool = &outgoing.channel.pool;
+    pool.pick(outgoing.wait_for_ready, &info).await
 }

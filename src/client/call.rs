@@ -35,6 +35,8 @@ pub(super) struct Call {
     /// Resolves when the call is over in whose service this one is made.
     parent: Option<ParentOver>,
     headers: ResponseHeaders,
+    /// Response-Headers have come, whatever came after them.
+    answered: bool,
     trailers: Option<Metadata>,
     /// A response without a message is a failure.
     message_is_due: bool,
@@ -65,6 +67,7 @@ impl Call {
             outgoing,
             parent,
             headers: ResponseHeaders::default(),
+            answered: false,
             trailers: None,
             message_is_due: false,
             interception,
@@ -236,6 +239,7 @@ impl Call {
             Outcome::Answered(attempt, headers) => {
                 self.replay.keep_from(attempt.handed_over());
                 self.headers = headers;
+                self.answered = true;
                 self.phase = Phase::Answered(attempt);
             }
             Outcome::Ended(_, trailers) => self.end_with(trailers, 0),
@@ -375,6 +379,9 @@ impl Call {
 
 impl Responses for Call {
     fn poll_headers(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        if self.answered {
+            return Poll::Ready(Ok(()));
+        }
         self.within_limits(cx, |call, cx| {
             ready!(call.poll_trying(cx));
             Poll::Ready(call.failure())

@@ -20,6 +20,7 @@ mod connection;
 mod deadlines;
 mod faults;
 mod goaway;
+mod halves;
 mod headers;
 mod interceptors;
 mod keepalive;
@@ -44,12 +45,21 @@ use barewire::wire;
 
 mod attempts;
 mod backoff;
+mod connectivity;
 mod corpus;
 mod hedge;
+mod idle;
 mod inside;
+mod least_request;
+mod names_again;
+mod net;
+mod pick_first;
 mod random;
+mod resolved_config;
 mod retry;
 mod retry_policy;
+mod round_robin;
+mod scaling;
 mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;
@@ -66,3 +76,5 @@ mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
 mod transparent_retry;
+#[cfg(feature = "tls")]
+mod whole_channel;
