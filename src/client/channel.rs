@@ -77,11 +77,11 @@ impl Channel {
             Ok(address) => Address::Tcp(address),
             Err(_) => Address::Named(target.to_owned()),
         };
-        Ok(Self::to(
-            address,
-            Arc::new(SystemDialer { user_timeout: None }),
-            config,
-        ))
+        let dialer = config
+            .dialer
+            .clone()
+            .unwrap_or_else(|| Arc::new(SystemDialer { user_timeout: None }));
+        Ok(Self::to(address, dialer, config))
     }
 
     /// Interim.

@@ -1,9 +1,11 @@
 //! What a channel allows and wants.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::service_config::ServiceConfig;
 use crate::transport::client_config::ClientHttp2Config;
+use crate::transport::connect::Dialer;
 use crate::wire::Encoding;
 
 /// Limits, timers and wishes of a [`Channel`](super::Channel). Plain data: change fields of
@@ -12,6 +14,8 @@ use crate::wire::Encoding;
 pub struct ChannelConfig {
     /// The HTTP/2 side, per connection.
     pub http2: ClientHttp2Config,
+    /// Who makes byte streams to addresses. Default: the system's sockets.
+    pub dialer: Option<Arc<dyn Dialer>>,
     /// How long a connection may take to come to be: TCP, TLS and the server's SETTINGS. Default 20 s.
     pub connect_timeout: Duration,
     /// Bytes of a response message, as sent and decompressed: RESOURCE_EXHAUSTED.
@@ -43,6 +47,7 @@ impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
             http2: ClientHttp2Config::default(),
+            dialer: None,
             connect_timeout: Duration::from_secs(20),
             max_recv_message: 4 * 1024 * 1024,
             max_send_message: 0x7fff_ffff,
