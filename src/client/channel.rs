@@ -51,7 +51,7 @@ impl Channel {
         let policies = config
             .service_config
             .clone()
-            .map(|config| Arc::new(Policies::new(config)));
+            .map(|config| Arc::new(Policies::new(config, None)));
         Self {
             shared: Arc::new(ChannelShared {
                 pool: Pool::new(connector, address),

@@ -39,7 +39,7 @@ impl Outgoing {
 
     /// The server's tokens, if they are counted.
     pub(super) fn throttle(&self) -> Option<&Throttle> {
-        self.policies.as_ref()?.throttle.as_ref()
+        self.policies.as_ref()?.throttle.as_deref()
     }
 
     /// Opens a stream for an attempt, of which `previous` went before.
