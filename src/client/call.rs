@@ -190,9 +190,15 @@ impl Call {
                 Ok(None) => {
                     let trailers = ready!(attempt.reader.poll_trailers(cx));
                     attempt.finish();
+                    if let Err(status) = &trailers.outcome {
+                        self.outgoing.count_failure(status);
+                    }
                     self.end_with(trailers);
                 }
-                Err(status) => self.end(Err(status)),
+                Err(status) => {
+                    self.outgoing.count_failure(&status);
+                    self.end(Err(status));
+                }
             }
         }
         Poll::Ready(self.failure().map(|()| None))

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::channel::ChannelShared;
 use super::policies::Policies;
+use super::retry::{AttemptEnd, Unprocessed, count_failure};
 use super::retry_policy::{AttemptPolicy, MethodConfig};
 use super::throttle::Throttle;
 use crate::call::Deadline;
 use crate::transport::client_connection::{ClientConnection, ClientStream, NotOpened, Slot};
-use crate::wire::{RequestHeaders, Status};
+use crate::wire::{Pushback, RequestHeaders, Status};
 
 /// A call that is to be made.
 pub(super) struct Outgoing {
@@ -40,6 +41,23 @@ impl Outgoing {
     /// The server's tokens, if they are counted.
     pub(super) fn throttle(&self) -> Option<&Throttle> {
         self.policies.as_ref()?.throttle.as_deref()
+    }
+
+    /// An attempt has failed whose response had begun: there is no other one, but it may cost a token
+    /// all the same.
+    pub(super) fn count_failure(&self, status: &Status) {
+        let end = AttemptEnd {
+            status,
+            unprocessed: Unprocessed::Maybe,
+            committed: true,
+            pushback: Pushback::parse(&status.metadata),
+        };
+        let codes = match self.attempts() {
+            AttemptPolicy::Once => &[][..],
+            AttemptPolicy::Retry(policy) => &policy.retryable_codes,
+            AttemptPolicy::Hedge(policy) => &policy.non_fatal_codes,
+        };
+        count_failure(&end, codes.contains(&status.code), self.throttle());
     }
 
     /// Opens a stream for an attempt, of which `previous` went before.
