@@ -53,7 +53,8 @@ pub(super) struct Attempt {
 /// The attempts of a call that is not committed to one of them yet.
 pub(super) struct Attempts {
     outgoing: Arc<Outgoing>,
-    running: Vec<Attempt>,
+    /// In the order in which they were opened.
+    running: Vec<Box<Attempt>>,
     opening: Vec<Opening>,
     policy: Policy,
     timer: Option<Pin<Box<Sleep>>>,
@@ -81,8 +82,8 @@ type FindingLine = Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> +
 pub(super) enum Outcome {
     /// The response of this one has begun.
     Answered(Box<Attempt>, ResponseHeaders),
-    /// The response of this one has begun and ended.
-    Ended(Box<Attempt>, Trailers),
+    /// The response of one has begun and ended, well.
+    Ended(Trailers),
     /// The last one has failed.
     Failed(Status),
 }
@@ -114,36 +115,19 @@ impl Attempts {
         !self.running.is_empty()
     }
 
-    /// How far the attempts have got.
-    pub(super) fn standing(&self) -> Standing {
-        let begun = Standing {
-            phase: 0,
-            streams: self.running.len(),
-            ..Standing::default()
-        };
-        self.running.iter().fold(begun, |standing, attempt| {
-            let this = attempt.standing();
-            Standing {
-                sent: standing.sent + this.sent,
-                blocked: standing.blocked || this.blocked,
-                gone: standing.gone || this.gone,
-                ..standing
-            }
-        })
-    }
-
-    /// Whether some attempt has been handed all that was said so far.
+    /// Whether some attempt has been handed all that was said so far, and still lives.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
         self.running
             .iter()
-            .any(|attempt| attempt.is_up_to_date(replay))
+            .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
     }
 
     /// Hands over as much as there is room for.
-    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+    pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
         for attempt in &mut self.running {
             attempt.write(replay, cx);
         }
+        self.keep_within_limits(replay);
     }
 
     /// Goes on with what can be gone on with. Ready when the call is committed to one attempt, or has
@@ -153,9 +137,7 @@ impl Attempts {
             if let Some(failed) = self.poll_opening(replay, cx) {
                 return Poll::Ready(Outcome::Failed(failed));
             }
-            if replay.is_too_long() && !self.last {
-                self.keep_the_furthest(replay);
-            }
+            self.write(replay, cx);
             match self.poll_running(replay, cx) {
                 Some(Event::Over(outcome)) => return Poll::Ready(outcome),
                 Some(Event::Changed) => continue,
@@ -198,12 +180,11 @@ impl Attempts {
     fn poll_running(&mut self, replay: &mut Replay, cx: &mut Context<'_>) -> Option<Event> {
         let mut index = 0;
         while let Some(attempt) = self.running.get_mut(index) {
-            attempt.write(replay, cx);
             let Poll::Ready(head) = attempt.reader.poll_head(cx) else {
                 index += 1;
                 continue;
             };
-            let attempt = Box::new(self.running.swap_remove(index));
+            let attempt = self.running.remove(index);
             return Some(match head {
                 Ok(Head::Headers(headers)) => {
                     self.commit();
@@ -229,16 +210,23 @@ impl Attempts {
     }
 
     /// An attempt was answered by Trailers-Only, which does not commit the call if it failed.
-    fn ended(&mut self, attempt: Box<Attempt>, trailers: Trailers, replay: &mut Replay) -> Event {
-        let Err(status) = &trailers.outcome else {
+    fn ended(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        trailers: Trailers,
+        replay: &mut Replay,
+    ) -> Event {
+        attempt.finish();
+        let Err(status) = trailers.outcome else {
             self.commit();
-            return Event::Over(Outcome::Ended(attempt, trailers));
+            return Event::Over(Outcome::Ended(trailers));
         };
-        let status = status.clone();
-        match self.failed(status, Unprocessed::Maybe, attempt.previous, replay) {
-            Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
-            None => Event::Changed,
-        }
+        let previous = attempt.previous;
+        drop(attempt);
+        self.failed(status, Unprocessed::Maybe, previous, replay)
+            .map_or(Event::Changed, |status| {
+                Event::Over(Outcome::Failed(status))
+            })
     }
 
     /// Begins an attempt. Yields how the call ends, if it does.
@@ -291,7 +279,7 @@ impl Attempts {
                 return self.failed(status, Unprocessed::Maybe, previous, replay);
             }
         };
-        let mut attempt = Attempt {
+        let mut attempt = Box::new(Attempt {
             send: stream.send,
             reader: stream.reader,
             previous,
@@ -299,9 +287,10 @@ impl Attempts {
             finished: false,
             gone: false,
             _picked: picked,
-        };
+        });
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
+        self.keep_within_limits(replay);
         None
     }
 
@@ -391,16 +380,26 @@ impl Attempts {
         self.timer = Some(Box::pin(sleep_until(until)));
     }
 
-    /// Too much was said to be kept: the attempt that has been handed the most is the call, and what
-    /// it has been handed need not be kept.
-    fn keep_the_furthest(&mut self, replay: &mut Replay) {
-        let furthest = self.running.iter().enumerate();
-        let Some((index, _)) = furthest.max_by_key(|(_, attempt)| attempt.sent) else {
+    /// Once too much was said to be kept, the attempt that has been handed the most is the call, and
+    /// what it has been handed is not kept.
+    fn keep_within_limits(&mut self, replay: &mut Replay) {
+        if !self.last && replay.is_too_long() {
+            self.keep_the_furthest();
+        }
+        if let Some(attempt) = self.running.first().filter(|_| self.last) {
+            replay.keep_from(attempt.sent);
+        }
+    }
+
+    fn keep_the_furthest(&mut self) {
+        // Of several that are as far, the one that was opened first.
+        let running = self.running.iter().enumerate().rev();
+        let furthest = running.max_by_key(|(_, attempt)| (!attempt.gone, attempt.sent));
+        let Some((index, _)) = furthest else {
             return;
         };
         let attempt = self.running.swap_remove(index);
         self.commit();
-        replay.keep_from(attempt.sent);
         self.running.push(attempt);
         self.last = true;
     }
@@ -422,45 +421,12 @@ enum Event {
     Over(Outcome),
 }
 
-/// How far a call has got, for whoever waits for that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    phase: u8,
-    streams: usize,
-    sent: usize,
-    blocked: bool,
-    gone: bool,
-}
-
-impl Standing {
-    /// The call has ended.
-    pub(super) const ENDED: Self = Self {
-        phase: 2,
-        streams: 0,
-        sent: 0,
-        blocked: false,
-        gone: false,
-    };
-}
-
 impl Attempt {
-    /// How far it has got.
-    pub(super) fn standing(&self) -> Standing {
-        Standing {
-            phase: 1,
-            streams: 1,
-            sent: self.sent,
-            blocked: self.send.is_blocked(),
-            gone: self.gone,
-        }
-    }
-
     /// Whether all that was said so far has been handed over.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
-        self.gone
-            || self.sent == replay.end()
-                && !self.send.is_blocked()
-                && (self.finished || !replay.is_finished())
+        self.sent == replay.end()
+            && !self.send.is_blocked()
+            && (self.finished || !replay.is_finished())
     }
 
     /// Whether the server takes nothing more.
@@ -470,7 +436,7 @@ impl Attempt {
 
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
-        while !self.is_up_to_date(replay) {
+        while !self.gone && !self.is_up_to_date(replay) {
             match self.send.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {
@@ -502,7 +468,8 @@ impl Attempt {
 
     /// The response has ended. If the request has not, nobody is interested in the rest of it.
     pub(super) fn finish(&mut self) {
-        if !self.finished && !self.gone {
+        let all_sent = self.finished && !self.send.is_blocked();
+        if !all_sent && !self.gone {
             self.send.stop();
         }
     }

@@ -11,13 +11,14 @@
 //!
 //! Spec: gRPC-HTTP2 §Responses, §Errors; gRPC-Codes; gRFC A6.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::attempts::{Attempt, Attempts, Outcome, Standing};
+use super::attempts::{Attempt, Attempts, Outcome};
 use super::outgoing::{Outgoing, deadline_passed};
 use super::replay::Replay;
 use crate::call::{LazyTimer, ParentOver, Responses};
@@ -41,6 +42,14 @@ enum Phase {
     /// Response-Headers have come.
     Answered(Box<Attempt>),
     Ended(Result<(), Status>),
+}
+
+/// How far a call has got, for whoever waits for that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    phase: Discriminant<Phase>,
+    /// Nobody need wait before the next message.
+    sent: bool,
 }
 
 impl Call {
@@ -115,7 +124,7 @@ impl Call {
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
         self.replay.finish();
         match &mut self.phase {
-            Phase::Trying(attempts) => attempts.write(&self.replay, cx),
+            Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
             Phase::Answered(attempt) => attempt.write(&self.replay, cx),
             Phase::Ended(_) => {}
         }
@@ -134,35 +143,39 @@ impl Call {
 
     fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         if let Phase::Trying(attempts) = &mut self.phase {
-            attempts.write(&self.replay, cx);
+            attempts.write(&mut self.replay, cx);
             if attempts.is_up_to_date(&self.replay) {
                 return Poll::Ready(Ok(()));
             }
             // What becomes of the attempts is seen below.
             let _ = self.poll_trying(cx);
         }
-        match &mut self.phase {
+        if let Phase::Answered(attempt) = &mut self.phase {
+            attempt.write(&self.replay, cx);
+            self.replay.keep_from(attempt.handed_over());
+        }
+        if !self.is_sent() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match &self.phase {
+            Phase::Trying(_) => Ok(()),
+            Phase::Answered(attempt) if attempt.is_gone() => Err(takes_no_more()),
+            Phase::Answered(_) => Ok(()),
+            Phase::Ended(Ok(())) => Err(takes_no_more()),
+            Phase::Ended(Err(status)) => Err(status.clone()),
+        })
+    }
+
+    /// Whether all that was said has been handed over, or is kept for an attempt to come, or cannot be
+    /// handed over any more.
+    fn is_sent(&self) -> bool {
+        match &self.phase {
             Phase::Trying(attempts) => {
                 let kept = !attempts.is_running() && !self.replay.is_too_long();
-                if kept || attempts.is_up_to_date(&self.replay) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                }
+                kept || attempts.is_up_to_date(&self.replay)
             }
-            Phase::Answered(attempt) => {
-                attempt.write(&self.replay, cx);
-                self.replay.keep_from(attempt.handed_over());
-                if attempt.is_gone() {
-                    Poll::Ready(Err(takes_no_more()))
-                } else if attempt.is_up_to_date(&self.replay) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                }
-            }
-            Phase::Ended(Ok(())) => Poll::Ready(Err(takes_no_more())),
-            Phase::Ended(Err(status)) => Poll::Ready(Err(status.clone())),
+            Phase::Answered(attempt) => attempt.is_gone() || attempt.is_up_to_date(&self.replay),
+            Phase::Ended(_) => true,
         }
     }
 
@@ -214,10 +227,7 @@ impl Call {
                 self.headers = headers;
                 self.phase = Phase::Answered(attempt);
             }
-            Outcome::Ended(mut attempt, trailers) => {
-                attempt.finish();
-                self.end_with(trailers);
-            }
+            Outcome::Ended(trailers) => self.end_with(trailers),
             Outcome::Failed(status) => self.end(Err(status)),
         }
         Poll::Ready(())
@@ -253,10 +263,9 @@ impl Call {
 
     /// How far the call has got.
     pub(super) fn standing(&self) -> Standing {
-        match &self.phase {
-            Phase::Trying(attempts) => attempts.standing(),
-            Phase::Answered(attempt) => attempt.standing(),
-            Phase::Ended(_) => Standing::ENDED,
+        Standing {
+            phase: discriminant(&self.phase),
+            sent: self.is_sent(),
         }
     }
 
@@ -300,11 +309,12 @@ impl Call {
             throttle.on_success();
         }
         self.phase = Phase::Ended(outcome);
+        self.replay.keep_from(self.replay.end());
     }
 
-    // A server that looks at its own clock may say CANCELLED for what is our deadline.
-    // gRPC-HTTP2 §Errors.
     fn judge(&self, status: Status) -> Status {
+        // A server that looks at its own clock may say CANCELLED for what is our deadline.
+        // gRPC-HTTP2 §Errors.
         let late = self
             .outgoing
             .deadline
