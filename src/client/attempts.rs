@@ -60,6 +60,8 @@ pub(super) struct Attempts {
     timer: Option<Pin<Box<Sleep>>>,
     /// How the last attempt failed, while there may be others.
     last_failure: Option<Status>,
+    /// An attempt that is no more may have been processed.
+    processed: bool,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
 }
@@ -101,6 +103,7 @@ impl Attempts {
             policy,
             timer: None,
             last_failure: None,
+            processed: false,
             last: false,
         }
     }
@@ -113,6 +116,16 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How the last attempt failed, if there was one.
+    pub(super) fn last_failure(&self) -> Option<&Status> {
+        self.last_failure.as_ref()
+    }
+
+    /// Whether the server's application may have seen one of them.
+    pub(super) fn may_be_processed(&self) -> bool {
+        self.processed || self.is_running()
     }
 
     /// Whether some attempt has been handed all that was said so far, and still lives.
@@ -303,6 +316,7 @@ impl Attempts {
         previous: u32,
         replay: &mut Replay,
     ) -> Option<Status> {
+        self.processed |= !status.unprocessed;
         let end = AttemptEnd {
             status: &status,
             unprocessed,
@@ -323,6 +337,7 @@ impl Attempts {
                 match state.after(&end, &rules) {
                     Decision::TransparentRetry => self.attempt_after(previous, replay),
                     Decision::RetryAfter(delay) => {
+                        self.last_failure = Some(status);
                         self.set_timer(delay);
                         None
                     }
@@ -406,6 +421,7 @@ impl Attempts {
 
     /// One attempt is the call. The others are cancelled.
     fn commit(&mut self) {
+        self.processed |= self.is_running();
         self.running.clear();
         self.opening.clear();
         self.timer = None;

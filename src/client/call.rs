@@ -277,12 +277,15 @@ impl Call {
         match &self.phase {
             Phase::Trying(attempts) if !attempts.is_running() => {
                 let channel = &self.outgoing.channel;
-                match channel.pool.last_error() {
-                    Some(error) => deadline_passed(format_args!(
+                match (attempts.last_failure(), channel.pool.last_error()) {
+                    (Some(failure), _) => {
+                        deadline_passed(format_args!("before it was tried again; last: {failure}"))
+                    }
+                    (None, Some(error)) => deadline_passed(format_args!(
                         "while it waited for a connection; last: {}",
                         error.message
                     )),
-                    None => deadline_passed("while it waited for a connection"),
+                    (None, None) => deadline_passed("while it waited for a connection"),
                 }
                 .unprocessed()
             }
@@ -312,7 +315,12 @@ impl Call {
         self.replay.keep_from(self.replay.end());
     }
 
-    fn judge(&self, status: Status) -> Status {
+    fn judge(&self, mut status: Status) -> Status {
+        // What is true of the last attempt need not be true of all.
+        status.unprocessed &= match &self.phase {
+            Phase::Trying(attempts) => !attempts.may_be_processed(),
+            Phase::Answered(_) | Phase::Ended(_) => false,
+        };
         // A server that looks at its own clock may say CANCELLED for what is our deadline.
         // gRPC-HTTP2 §Errors.
         let late = self

@@ -73,7 +73,8 @@ impl Outgoing {
     ) -> Result<ClientStream, NotOpened> {
         let timeout = match self.deadline.map(Deadline::remaining) {
             Some(left) if left.is_zero() => {
-                return Err(NotOpened::Refused(deadline_passed("before it was sent")));
+                let status = deadline_passed("before it was sent").unprocessed();
+                return Err(NotOpened::Refused(status));
             }
             timeout => timeout,
         };
