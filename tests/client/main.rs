@@ -27,8 +27,10 @@ mod corpus;
 mod hedge;
 mod inside;
 mod random;
+mod retries;
 mod retry;
 mod retry_policy;
+mod scripted;
 mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;
