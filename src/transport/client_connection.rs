@@ -297,14 +297,15 @@ impl ClientConnection {
     ) -> Result<ClientStream, NotOpened> {
         let state = &self.0.state;
         let request = state.check_size(request)?;
-        let (response, stream) = {
-            let mut handle = self.0.lock();
-            let Some(send_request) = handle.as_mut().filter(|_| self.is_accepting()) else {
-                return Err(NotOpened::Elsewhere);
-            };
-            send_request.send_request(request, false)
-        }
-        .map_err(|error| state.not_opened(&error))?;
+        // A handle of its own: h2 lets each have only one stream that waits for room. A slot is free
+        // as soon as its call is over, but h2 counts a stream until its reset has left.
+        let handle = self.0.lock().clone();
+        let Some(mut send_request) = handle.filter(|_| self.is_accepting()) else {
+            return Err(NotOpened::Elsewhere);
+        };
+        let (response, stream) = send_request
+            .send_request(request, false)
+            .map_err(|error| state.not_opened(&error))?;
         if u32::from(response.stream_id()) >= state.config.stream_id_limit {
             state.say_farewell(Farewell::WORN);
         }

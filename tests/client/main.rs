@@ -30,6 +30,7 @@ mod random;
 mod retries;
 mod retry;
 mod retry_policy;
+mod room;
 mod scripted;
 mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
