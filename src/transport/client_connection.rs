@@ -436,6 +436,13 @@ impl ConnectionState {
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
         if error.is_go_away() || error.is_io() || error.is_reset() {
+            // h2 may know while it still tries to say so itself, which can take as long as the server
+            // likes. Calls that came here again until then would never wait.
+            self.say_farewell(Farewell {
+                why: Cow::Owned(text_of(error)),
+                too_many_pings: false,
+                lost: false,
+            });
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.

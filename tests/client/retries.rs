@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use barewire::Code::{self, DeadlineExceeded, Internal, ResourceExhausted, Unavailable};
 use barewire::{AttemptPolicy, ChannelConfig, Inbound, Outbound, Request, RetryThrottling, Status};
-use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::time::Instant;
 
-use crate::scripted::{
+use crate::scripted::{goaway, greet, up_to_headers, 
     End, Fate, Fates, Kind, Script, Step, all, answer, channel, echo, fail, fail_after_headers,
     hedge, length_of, ms, path, push_back, pushing_back, retry, with_policy,
 };
-use crate::support::{GOAWAY, HEADERS, PREFACE, RawPeer, SETTINGS, frame};
 
 const REFUSED: Fate = Fate::Reset(h2::Reason::REFUSED_STREAM);
 
@@ -28,32 +26,6 @@ fn throttled(attempts: AttemptPolicy, max_tokens: u32) -> ChannelConfig {
         token_ratio: 0.1,
     });
     config
-}
-
-/// Takes a connection up to the first request, with a server's SETTINGS before.
-async fn up_to_headers(io: DuplexStream, settings: &[u8]) -> (RawPeer<DuplexStream>, u32) {
-    let mut peer = greet(io, settings).await;
-    loop {
-        let frame = peer.next_frame().await.unwrap();
-        if frame.kind == HEADERS {
-            return (peer, frame.stream);
-        }
-    }
-}
-
-async fn greet(mut io: DuplexStream, settings: &[u8]) -> RawPeer<DuplexStream> {
-    let mut preface = [0; PREFACE.len()];
-    io.read_exact(&mut preface).await.unwrap();
-    let mut peer = RawPeer::silent(io);
-    peer.write(&frame(SETTINGS, 0, 0, settings)).await;
-    peer
-}
-
-/// A GOAWAY without a fault.
-fn goaway(last_stream: u32) -> Vec<u8> {
-    let mut payload = last_stream.to_be_bytes().to_vec();
-    payload.extend(0_u32.to_be_bytes());
-    frame(GOAWAY, 0, 0, &payload)
 }
 
 #[tokio::test(start_paused = true)]

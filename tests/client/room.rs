@@ -6,8 +6,8 @@ use barewire::{ChannelConfig, Code, Inbound, Outbound, Server, ServerConfig, Ser
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::scripted::{End, Kind, Script, Step, all, channel, echo, hedge, path, with_config, with_policy};
-use crate::support::PATIENCE;
+use crate::scripted::{up_to_headers, End, Kind, Script, Step, all, channel, echo, hedge, path, with_config, with_policy};
+use crate::support::{DATA, PATIENCE, WINDOW_UPDATE, frame};
 
 /// A channel of one connection, whose server takes so many streams.
 fn narrow(script: &Script, streams: u32, config: ChannelConfig) -> barewire::Channel {
@@ -48,5 +48,35 @@ async fn p009_calls_that_are_given_up_make_room_for_those_that_wait() {
         for ended in timeout(PATIENCE, waiting.join_all()).await.unwrap() {
             assert_eq!(ended.unwrap(), ["hello"], "{streams}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_cannot_say_its_farewell_takes_no_calls() {
+    let script = Script::default();
+    let service = script.clone();
+    let channel = channel(ChannelConfig::default(), move |number, io| {
+        if number > 0 {
+            return service.serve_io(io);
+        }
+        tokio::spawn(async move {
+            let (mut peer, _) = up_to_headers(io, &[]).await;
+            // Room to send, but nobody reads any more; and then a frame of stream 0 that has none.
+            let room = [frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]), frame(WINDOW_UPDATE, 0, 1, &[0x7f, 0, 0, 0])];
+            peer.write(&room.concat()).await;
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            peer.write(&frame(DATA, 0, 0, b"x")).await;
+            std::future::pending::<()>().await;
+            drop(peer);
+        });
+    });
+    let large = "x".repeat(2 * 1024 * 1024);
+    let status = Kind::Unary.call(&channel, &large).await.unwrap_err();
+    assert_eq!(status.code, Code::Unavailable, "{status}");
+    for kind in Kind::ALL {
+        let call = kind.call(&channel, "hello");
+        assert_eq!(timeout(PATIENCE, call).await.unwrap().unwrap(), ["hello"]);
     }
 }

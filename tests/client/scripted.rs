@@ -11,11 +11,11 @@ use barewire::{
     ServerCall, Service, ServiceConfig, Serving, Status,
 };
 use bytes::Bytes;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{PATIENCE, encoded};
+use crate::support::{GOAWAY, HEADERS, PATIENCE, PREFACE, RawPeer, SETTINGS, encoded, frame};
 
 /// What a handler does, one after the other. At the end it returns OK.
 #[derive(Clone, Debug)]
@@ -523,4 +523,30 @@ pub fn path(method: &'static str) -> MethodPath {
 /// The bytes of a message with its prefix.
 pub fn length_of(message: &str) -> usize {
     encoded(message).len()
+}
+
+/// Takes a connection up to the first request, with a server's SETTINGS before.
+pub async fn up_to_headers(io: DuplexStream, settings: &[u8]) -> (RawPeer<DuplexStream>, u32) {
+    let mut peer = greet(io, settings).await;
+    loop {
+        let frame = peer.next_frame().await.unwrap();
+        if frame.kind == HEADERS {
+            return (peer, frame.stream);
+        }
+    }
+}
+
+pub async fn greet(mut io: DuplexStream, settings: &[u8]) -> RawPeer<DuplexStream> {
+    let mut preface = [0; PREFACE.len()];
+    io.read_exact(&mut preface).await.unwrap();
+    let mut peer = RawPeer::silent(io);
+    peer.write(&frame(SETTINGS, 0, 0, settings)).await;
+    peer
+}
+
+/// A GOAWAY without a fault.
+pub fn goaway(last_stream: u32) -> Vec<u8> {
+    let mut payload = last_stream.to_be_bytes().to_vec();
+    payload.extend(0_u32.to_be_bytes());
+    frame(GOAWAY, 0, 0, &payload)
 }
