@@ -6,9 +6,10 @@ use barewire::Code::{self, DeadlineExceeded, Internal, ResourceExhausted, Unavai
 use barewire::{AttemptPolicy, ChannelConfig, Inbound, Outbound, Request, RetryThrottling, Status};
 use tokio::time::Instant;
 
-use crate::scripted::{goaway, greet, up_to_headers, 
+use crate::scripted::{
     End, Fate, Fates, Kind, Script, Step, all, answer, channel, echo, fail, fail_after_headers,
-    hedge, length_of, ms, path, push_back, pushing_back, retry, with_policy,
+    goaway, greet, hedge, length_of, ms, path, push_back, pushing_back, retry, up_to_headers,
+    with_policy,
 };
 
 const REFUSED: Fate = Fate::Reset(h2::Reason::REFUSED_STREAM);

@@ -306,6 +306,10 @@ pub enum Fate {
     Cut,
     /// The request comes back.
     Echo,
+    /// The request is thrown away, and answered by nothing but OK.
+    Swallow,
+    /// PERMISSION_DENIED as Trailers-Only, before the request has ended, and RST_STREAM(NO_ERROR).
+    Refuse,
 }
 
 /// The fates of the streams to come; and the values of grpc-previous-rpc-attempts so far.
@@ -350,19 +354,39 @@ impl Fates {
             match fate.unwrap_or(Fate::Echo) {
                 Fate::Reset(reason) => respond.send_reset(reason),
                 Fate::Cut => return,
-                Fate::Echo => {
-                    tokio::spawn(send_back(request.into_body(), respond));
+                Fate::Refuse => {
+                    let head = http::Response::builder()
+                        .header("content-type", "application/grpc")
+                        .header("grpc-status", "7");
+                    respond.send_response(head.body(()).unwrap(), true).unwrap();
+                    tokio::spawn(async move {
+                        // The head first: a reset would overtake it.
+                        tokio::task::yield_now().await;
+                        drop((request, respond));
+                    });
+                }
+                Fate::Echo | Fate::Swallow => {
+                    let echo = matches!(fate, Some(Fate::Echo) | None);
+                    tokio::spawn(send_back(request.into_body(), respond, echo));
                 }
             }
         }
     }
 }
 
-async fn send_back(mut body: h2::RecvStream, mut respond: h2::server::SendResponse<Bytes>) {
+async fn send_back(
+    mut body: h2::RecvStream,
+    mut respond: h2::server::SendResponse<Bytes>,
+    echo: bool,
+) {
     let head = http::Response::builder().header("content-type", "application/grpc");
-    let mut send = respond
-        .send_response(head.body(()).unwrap(), false)
-        .unwrap();
+    let head = head.body(()).unwrap();
+    if !echo {
+        while let Some(Ok(chunk)) = body.data().await {
+            let _ = body.flow_control().release_capacity(chunk.len());
+        }
+    }
+    let mut send = respond.send_response(head, false).unwrap();
     while let Some(Ok(chunk)) = body.data().await {
         let _ = body.flow_control().release_capacity(chunk.len());
         if !chunk.is_empty() && send.send_data(chunk, false).is_err() {
@@ -379,9 +403,19 @@ pub fn channel(
     config: ChannelConfig,
     serve: impl Fn(usize, DuplexStream) + Send + Sync + 'static,
 ) -> Channel {
+    channel_after(Duration::ZERO, config, serve)
+}
+
+/// The same, where each connection but the first takes a while to come to be.
+pub fn channel_after(
+    delay: Duration,
+    config: ChannelConfig,
+    serve: impl Fn(usize, DuplexStream) + Send + Sync + 'static,
+) -> Channel {
     let pipes = Pipes {
         serve: Box::new(serve),
         made: Mutex::new(0),
+        delay,
     };
     let config = ChannelConfig {
         dialer: Some(Arc::new(pipes)),
@@ -393,18 +427,24 @@ pub fn channel(
 struct Pipes {
     serve: Box<dyn Fn(usize, DuplexStream) + Send + Sync>,
     made: Mutex<usize>,
+    delay: Duration,
 }
 
 impl Dialer for Pipes {
     fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
-        let (ours, theirs) = tokio::io::duplex(256 * 1024);
-        let number = {
-            let mut made = self.made.lock().unwrap();
-            *made += 1;
-            *made - 1
-        };
-        (self.serve)(number, theirs);
-        Box::pin(std::future::ready(Ok(Box::new(ours) as _)))
+        Box::pin(async {
+            let number = {
+                let mut made = self.made.lock().unwrap();
+                *made += 1;
+                *made - 1
+            };
+            if number > 0 && !self.delay.is_zero() {
+                sleep(self.delay).await;
+            }
+            let (ours, theirs) = tokio::io::duplex(256 * 1024);
+            (self.serve)(number, theirs);
+            Ok(Box::new(ours) as _)
+        })
     }
 }
 
