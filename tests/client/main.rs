@@ -25,6 +25,7 @@ mod attempts;
 mod backoff;
 mod corpus;
 mod hedge;
+mod hedging;
 mod inside;
 mod random;
 mod retries;

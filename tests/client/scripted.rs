@@ -95,7 +95,7 @@ pub enum End {
     Open,
     /// It returned.
     Returned,
-    /// It was dropped.
+    /// It was dropped, or told that the client is gone.
     Cancelled,
 }
 
@@ -292,7 +292,15 @@ impl Service for Script {
             let request = call.requests();
             let (entry, steps) = self.begin(&method, &request);
             let outcome = entry.follow(steps, request, &mut call).await;
-            entry.note(|seen| seen.end = End::Returned);
+            // Who reads is told of the end, and is not always dropped at once.
+            let cancelled = matches!(&outcome, Err(status) if status.code == Code::Cancelled);
+            entry.note(|seen| {
+                seen.end = if cancelled {
+                    End::Cancelled
+                } else {
+                    End::Returned
+                };
+            });
             outcome
         })
     }
@@ -304,6 +312,8 @@ pub enum Fate {
     Reset(h2::Reason),
     /// The connection breaks when the headers have come.
     Cut,
+    /// Nothing.
+    Hang,
     /// The request comes back.
     Echo,
     /// The request is thrown away, and answered by nothing but OK.
@@ -346,6 +356,7 @@ impl Fates {
 
     pub async fn serve_io(self, io: DuplexStream) {
         let mut connection = h2::server::handshake(io).await.unwrap();
+        let mut hanging = Vec::new();
         while let Some(Ok((request, mut respond))) = connection.accept().await {
             let value = request.headers().get("grpc-previous-rpc-attempts");
             let value = value.map(|value| value.to_str().unwrap().to_owned());
@@ -354,6 +365,7 @@ impl Fates {
             match fate.unwrap_or(Fate::Echo) {
                 Fate::Reset(reason) => respond.send_reset(reason),
                 Fate::Cut => return,
+                Fate::Hang => hanging.push((request, respond)),
                 Fate::Refuse => {
                     let head = http::Response::builder()
                         .header("content-type", "application/grpc")
