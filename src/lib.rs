@@ -47,6 +47,25 @@
 //! Server::new().add(Shout).serve(listener).await
 //! # }
 //! ```
+//!
+//! # A client
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use barewire::{Channel, MethodPath, Request, Response, Status};
+//!
+//! # async fn run() -> Result<(), Status> {
+//! let channel = Channel::connect("http://127.0.0.1:50051").await?;
+//!
+//! // A call by hand. The code generator writes a method for each call of a `.proto` file.
+//! let path = MethodPath::from_static("/example.Shout/Loud");
+//! let request = Request::new("hello".to_owned()).with_timeout(Duration::from_secs(2));
+//! let response: Response<String> = channel.unary(path, request).await?;
+//! assert_eq!(response.message, "HELLO");
+//! # Ok(())
+//! # }
+//! ```
 
 // Generated code names this crate as its users do, inside of it too.
 extern crate self as barewire;
@@ -72,12 +91,15 @@ mod transport;
 pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+pub use call::{
+    CallRecord, CallSpans, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side,
+};
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
-    LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
-    ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
+    AttemptPolicy, Backend, Backoff, Balancer, Balancing, CallInfo, Channel, ChannelConfig,
+    ConnectivityState, Credentials, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig,
+    Outbound, RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target,
+    TargetError, proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{

@@ -21,16 +21,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::channel::ChannelShared;
+use super::balance::{CallInfo, Picked};
 use super::hedge::{HedgeDecision, HedgeRules, HedgeState};
 use super::outgoing::Outgoing;
-use super::pick::{CallInfo, Picked};
 use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
-use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::client_connection::NotOpened;
+use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
-use crate::transport::send::SendHalf;
+use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 
@@ -44,10 +44,10 @@ pub(super) struct Attempt {
     sent: usize,
     /// END_STREAM was handed over.
     finished: bool,
+    /// What was handed over may not have left: the server need not have room for it.
+    ahead: bool,
     /// Nothing can be sent any more. Why, the reader knows.
     gone: bool,
-    /// The balancer counts it as long as the attempt lives.
-    _picked: Picked,
 }
 
 /// The attempts of a call that is not committed to one of them yet.
@@ -60,10 +60,14 @@ pub(super) struct Attempts {
     timer: Option<Pin<Box<Sleep>>>,
     /// How the last attempt failed, while there may be others.
     last_failure: Option<Status>,
+    /// Who answered that attempt, if anyone did.
+    failed_by: Option<Peer>,
     /// An attempt that is no more may have been processed.
     processed: bool,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
+    /// How many streams there were.
+    opened: u32,
 }
 
 enum Policy {
@@ -73,19 +77,17 @@ enum Policy {
 
 /// A connection with room for a stream that is being found.
 struct Opening {
-    line: FindingLine,
+    line: Pin<Box<dyn Future<Output = Result<Picked, Status>> + Send>>,
     /// Attempts that went before this one.
     previous: u32,
 }
-
-type FindingLine = Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>;
 
 /// What the attempts come to.
 pub(super) enum Outcome {
     /// The response of this one has begun.
     Answered(Box<Attempt>, ResponseHeaders),
-    /// The response of one has begun and ended, well.
-    Ended(Trailers),
+    /// The response of this one has begun and ended, well.
+    Ended(Box<Attempt>, Trailers),
     /// The last one has failed.
     Failed(Status),
 }
@@ -103,8 +105,10 @@ impl Attempts {
             policy,
             timer: None,
             last_failure: None,
+            failed_by: None,
             processed: false,
             last: false,
+            opened: 0,
         }
     }
 
@@ -116,6 +120,21 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How many streams there were so far.
+    pub(super) fn opened(&self) -> u32 {
+        self.opened
+    }
+
+    /// Who has answered.
+    pub(super) fn answered_by<'a>(&'a self, outcome: &'a Outcome) -> Option<&'a Peer> {
+        match outcome {
+            Outcome::Answered(attempt, _) | Outcome::Ended(attempt, _) => {
+                Some(attempt.reader.peer())
+            }
+            Outcome::Failed(_) => self.failed_by.as_ref(),
+        }
     }
 
     /// How the last attempt failed, if there was one.
@@ -133,6 +152,11 @@ impl Attempts {
         self.running
             .iter()
             .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
+    }
+
+    /// Whether some attempt can send no more, so that its response is to be looked at.
+    pub(super) fn is_any_gone(&self) -> bool {
+        self.running.iter().any(|attempt| attempt.is_gone())
     }
 
     /// Hands over as much as there is room for.
@@ -179,9 +203,12 @@ impl Attempts {
             };
             let Opening { previous, .. } = self.opening.swap_remove(index);
             let over = match line {
-                Ok((picked, slot)) => self.open(picked, slot, previous, replay),
+                Ok(picked) => self.open(picked, previous, replay),
                 // A policy may have this tried again; nothing else.
-                Err(status) => self.failed(status, Unprocessed::Maybe, previous, replay),
+                Err(status) => {
+                    self.failed_by = None;
+                    self.failed(status, Unprocessed::Maybe, previous, replay)
+                }
             };
             if over.is_some() {
                 return over;
@@ -205,6 +232,7 @@ impl Attempts {
                 }
                 Ok(Head::Ended(trailers)) => self.ended(attempt, trailers, replay),
                 Err(status) => {
+                    self.failed_by = None;
                     let previous = attempt.previous;
                     drop(attempt);
                     let unprocessed = if status.unprocessed {
@@ -232,8 +260,9 @@ impl Attempts {
         attempt.finish();
         let Err(status) = trailers.outcome else {
             self.commit();
-            return Event::Over(Outcome::Ended(trailers));
+            return Event::Over(Outcome::Ended(attempt, trailers));
         };
+        self.failed_by = Some(attempt.reader.peer().clone());
         let previous = attempt.previous;
         drop(attempt);
         self.failed(status, Unprocessed::Maybe, previous, replay)
@@ -260,13 +289,13 @@ impl Attempts {
 
     fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {
         let info = CallInfo::of(&self.outgoing.headers);
-        if let Some(picked) = self.outgoing.channel.pool.try_pick(&info)
-            && let Some(slot) = picked.connection.try_slot()
-        {
-            return self.open(picked, slot, previous, replay);
+        match self.outgoing.channel.pool.try_pick(&info) {
+            Some(picked) => self.open(picked, previous, replay),
+            None => {
+                self.find_line(previous);
+                None
+            }
         }
-        self.find_line(previous);
-        None
     }
 
     fn find_line(&mut self, previous: u32) {
@@ -274,14 +303,8 @@ impl Attempts {
         self.opening.push(Opening { line, previous });
     }
 
-    fn open(
-        &mut self,
-        picked: Picked,
-        slot: Slot,
-        previous: u32,
-        replay: &mut Replay,
-    ) -> Option<Status> {
-        let stream = match self.outgoing.open(&picked.connection, slot, previous) {
+    fn open(&mut self, picked: Picked, previous: u32, replay: &mut Replay) -> Option<Status> {
+        let stream = match self.outgoing.open(picked, previous) {
             Ok(stream) => stream,
             // Nothing left this process, and a connection that takes streams may be there.
             Err(NotOpened::Elsewhere) => {
@@ -298,11 +321,12 @@ impl Attempts {
             previous,
             sent: 0,
             finished: false,
+            ahead: false,
             gone: false,
-            _picked: picked,
         });
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
+        self.opened = self.opened.saturating_add(1);
         self.keep_within_limits(replay);
         None
     }
@@ -478,14 +502,17 @@ impl Attempt {
         if let Some(message) = replay.only() {
             self.sent = 1;
             self.finished = true;
-            self.gone |= self.send.send_whole(message).is_err();
+            match self.send.send_whole(message) {
+                Ok(sent) => self.ahead = sent == Sent::Perhaps,
+                Err(Gone) => self.gone = true,
+            }
         }
     }
 
     /// The response has ended. If the request has not, nobody is interested in the rest of it.
     pub(super) fn finish(&mut self) {
-        let all_sent = self.finished && !self.send.is_blocked();
-        if !all_sent && !self.gone {
+        let may_wait = self.ahead || self.send.is_blocked();
+        if (!self.finished || may_wait) && !self.gone {
             self.send.stop();
         }
     }
@@ -511,14 +538,8 @@ fn with_hedge_rules<T>(
 }
 
 /// Finds a connection with room for one more stream.
-async fn find_line(outgoing: Arc<Outgoing>) -> Result<(Picked, Slot), Status> {
-    let channel: &ChannelShared = &outgoing.channel;
+async fn find_line(outgoing: Arc<Outgoing>) -> Result<Picked, Status> {
     let info = CallInfo::of(&outgoing.headers);
-    loop {
-        let picked = channel.pool.pick(outgoing.wait_for_ready, &info).await?;
-        // A connection that says GOAWAY meanwhile sends its queue away.
-        if let Ok(slot) = picked.connection.slot().await {
-            return Ok((picked, slot));
-        }
-    }
+    let pool = &outgoing.channel.pool;
+    pool.pick(outgoing.wait_for_ready, &info).await
 }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::balance::Picked;
 use super::channel::ChannelShared;
 use super::policies::Policies;
 use super::retry::{AttemptEnd, Unprocessed, count_failure};
 use super::retry_policy::{AttemptPolicy, MethodConfig};
 use super::throttle::Throttle;
 use crate::call::Deadline;
-use crate::transport::client_connection::{ClientConnection, ClientStream, NotOpened, Slot};
+use crate::transport::client_connection::{ClientStream, NotOpened};
 use crate::wire::{Pushback, RequestHeaders, Status};
 
 /// A call that is to be made.
@@ -65,12 +66,7 @@ impl Outgoing {
     /// # Errors
     ///
     /// The connection takes no more streams; the request cannot be sent; its time is over.
-    pub(super) fn open(
-        &self,
-        connection: &ClientConnection,
-        slot: Slot,
-        previous: u32,
-    ) -> Result<ClientStream, NotOpened> {
+    pub(super) fn open(&self, picked: Picked, previous: u32) -> Result<ClientStream, NotOpened> {
         let timeout = match self.deadline.map(Deadline::remaining) {
             Some(left) if left.is_zero() => {
                 let status = deadline_passed("before it was sent").unprocessed();
@@ -79,10 +75,16 @@ impl Outgoing {
             timeout => timeout,
         };
         let request = self.headers.to_attempt(timeout, previous);
+        let Picked { connection, slot } = picked;
         let mut stream = connection.open_stream(slot, request)?;
         stream.reader.limit_messages(self.max_response_bytes);
         Ok(stream)
     }
+}
+
+/// What a call ends with that is made for another, which is over.
+pub(super) fn parent_is_over() -> Status {
+    Status::cancelled("the call that this one was made for is over")
 }
 
 /// What a call ends with whose deadline has passed.
