@@ -6,7 +6,7 @@ use barewire::{ChannelConfig, ClientHttp2Config, Code, Request, Status};
 use tokio::time::Instant;
 
 use crate::raw_server::*;
-use crate::support::{ACK, END_STREAM, HEADERS, PREFACE, SETTINGS, WINDOW_UPDATE, frame};
+use crate::support::{ACK, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
 
 #[tokio::test(start_paused = true)]
 async fn p001_each_call_is_one_stream_and_streams_are_numbered_from_one() {
@@ -370,7 +370,10 @@ async fn join_all(mut calls: Vec<Boxed<'_>>) -> Vec<Result<barewire::Response<St
 
 #[tokio::test(start_paused = true)]
 async fn p011_a_server_of_one_stream_is_not_overrun_at_the_start() {
-    let mut line = Line::new();
+    let mut line = Line::with(ChannelConfig {
+        max_connections_per_address: 1,
+        ..ChannelConfig::default()
+    });
     let mut calls = Vec::new();
     for number in 0..50 {
         let channel = line.channel.clone();
@@ -460,5 +463,4 @@ async fn p275_headers_and_message_of_a_unary_call_leave_in_one_write() {
     let head = server.next(|frame| frame.kind == HEADERS).await.unwrap();
     let body = server.frame_on(head.stream).await.unwrap();
     assert_eq!(body.flags, END_STREAM);
-    assert_eq!(PREFACE.len(), 24);
 }
