@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::balance::Balancing;
+use super::proxy::Proxying;
 use super::resolve::Resolver;
 use super::service_config::ServiceConfig;
 use crate::transport::client_config::ClientHttp2Config;
 use crate::transport::connect::Dialer;
+#[cfg(feature = "tls")]
+use crate::transport::tls::ClientTls;
 use crate::wire::Encoding;
 
 /// Limits, timers and wishes of a [`Channel`](super::Channel). Plain data: change fields of
@@ -17,6 +20,16 @@ use crate::wire::Encoding;
 pub struct ChannelConfig {
     /// The HTTP/2 side, per connection.
     pub http2: ClientHttp2Config,
+    /// TLS: whom to trust, and what to show. Default `None`: the system's roots where the target says
+    /// `https://`, clear text elsewhere.
+    #[cfg(feature = "tls")]
+    pub tls: Option<ClientTls>,
+    /// What `:authority` says instead of the target. Default: the name that TLS expects of the server,
+    /// if that was set, else host and port as the target has them.
+    pub authority: Option<String>,
+    /// Whether connections go through an HTTP CONNECT proxy. Default: as the environment says. Not
+    /// looked at where a dialer is given.
+    pub proxy: Proxying,
     /// Who finds the addresses of the target. Default: names are looked up as the system does it.
     pub resolver: Option<Arc<dyn Resolver>>,
     /// Who makes byte streams to addresses. Default: the system's sockets.
@@ -69,6 +82,10 @@ impl Default for ChannelConfig {
     fn default() -> Self {
         Self {
             http2: ClientHttp2Config::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            authority: None,
+            proxy: Proxying::default(),
             resolver: None,
             dialer: None,
             balancing: Balancing::default(),
@@ -92,6 +109,23 @@ impl Default for ChannelConfig {
 }
 
 impl ChannelConfig {
+    /// Says what is wrong with this configuration, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the field, its value and what it must be.
+    pub fn check(&self) -> Result<(), String> {
+        self.http2.check()?;
+        self.backoff.check()?;
+        if let Some(config) = &self.service_config {
+            config.check()?;
+        }
+        if self.max_attempts == 0 {
+            return Err("max_attempts is 0, but must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+
     pub(super) fn happy_eyeballs_delay(&self) -> Duration {
         self.happy_eyeballs_delay
             .clamp(Duration::from_millis(100), Duration::from_secs(2))

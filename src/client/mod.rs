@@ -8,6 +8,7 @@
 //! | `intercept`, `credentials` | who is asked before a call; secrets that do not go in clear text |
 //! | `target`, `host_port` | where a channel leads, as text |
 //! | [`resolve`], [`proxy`] | names to addresses; HTTP CONNECT |
+//! | `security`, `tls`, `clear_text` | what comes between the byte streams and HTTP/2 |
 //! | `pool`, `pool_task` | the connections of a channel, from names to a stream for each call |
 //! | [`balance`], `pick`, `connectivity` | which connection takes the next call, and what it does while there is none |
 //! | `subchannel`, `dialling`, `endpoint` | a list of addresses, and a connection to one of them |
@@ -23,6 +24,8 @@ mod backoff;
 mod balance;
 mod call;
 mod channel;
+#[cfg(not(feature = "tls"))]
+mod clear_text;
 mod config;
 mod connectivity;
 mod credentials;
@@ -44,11 +47,14 @@ mod replay;
 pub mod resolve;
 mod retry;
 mod retry_policy;
+mod security;
 mod service_config;
 mod shapes;
 mod subchannel;
 mod target;
 mod throttle;
+#[cfg(feature = "tls")]
+mod tls;
 mod two_halves;
 
 pub use backoff::Backoff;

@@ -58,7 +58,6 @@ fn the_help_of_serve_has_every_flag_and_every_default() {
 #[rustfmt::skip]
 fn what_is_not_understood_is_told_in_one_line() {
     let cases: &[(&[&str], &str)] = &[
-        (&["sevre"],                            "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
         (&["serve", "--adr", "x"],              "unexpected argument '--adr' found; tip: a similar argument exists: '--addr'"),
         (&["serve", "--log", "xml"],            "invalid value 'xml' for '--log <FORMAT>'; possible values: text, json, none"),
         (&["serve", "--tls-cert"],              "a value is required for '--tls-cert <FILE>' but none was supplied"),
@@ -77,4 +76,25 @@ fn what_is_not_understood_is_told_in_one_line() {
         );
         assert_eq!(text(&output.stdout), "");
     }
+}
+
+#[test]
+#[rustfmt::skip]
+fn an_unknown_name_is_told_which_there_are() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["tutorial", "flights"],            "unrecognized subcommand 'flights'; there are greeter, multi-greeter, greet, numbers, sums, chat, route-guide, hello, contact; barewire tutorial --help tells what there is"),
+        (&["tutorial", "greeter", "--nam"],   "unexpected argument '--nam' found; tip: a similar argument exists: '--name'; barewire tutorial greeter --help tells what there is"),
+        (&["tutorial", "sums", "a", "b"],     "unexpected argument 'b' found; barewire tutorial sums --help tells what there is"),
+        (&["tutorial", "sums", "--timeout=0"], "invalid value '0' for '--timeout <SECONDS>': write seconds above zero, such as 40 or 0.5; barewire tutorial sums --help tells what there is"),
+        (&["tutorial", "contact", "--count", "x"], "invalid value 'x' for '--count <NUMBER>': invalid digit found in string; barewire tutorial contact --help tells what there is"),
+    ];
+    for (arguments, sentence) in cases {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(text(&output.stderr), format!("error: {sentence}\n"));
+        assert_eq!(text(&output.stdout), "");
+    }
+    let line = text(&run(&["sevre"]).stderr);
+    let start = "error: unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'; there are serve, ";
+    assert!(line.starts_with(start) && line.ends_with("; barewire --help tells what there is\n"), "{line}");
 }
