@@ -45,8 +45,8 @@ pub(crate) struct FrameCounts {
     pub(crate) settings: bool,
     /// The peer acknowledged ours.
     pub(crate) settings_acked: bool,
-    /// How many SETTINGS of the peer came, acknowledgements left out.
-    pub(crate) settings_frames_received: u64,
+    /// How many SETTINGS of the peer we acknowledged: h2 does so when it obeys them.
+    pub(crate) settings_obeyed: u64,
     /// The peer's last GOAWAY.
     pub(crate) goaway: Option<GoAway>,
     /// The header list size that the peer said it accepts.
@@ -85,7 +85,7 @@ impl FrameCounts {
             header_block_since: None,
             settings: false,
             settings_acked: false,
-            settings_frames_received: 0,
+            settings_obeyed: 0,
             goaway: None,
             peer_max_header_list_size: None,
             abuse: None,
@@ -161,7 +161,6 @@ impl FrameCounts {
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
                 self.settings |= !ack;
-                self.settings_frames_received += u64::from(!ack);
                 (!self.settings_frames.take(self.now)).then_some("too_many_settings")
             }
             // PING acknowledgements, PRIORITY, and types that we do not know.
@@ -210,6 +209,8 @@ impl FrameCounts {
                         policy.answered();
                     }
                 }
+                let ack = head.flags & flag::ACK != 0;
+                self.settings_obeyed += u64::from(head.kind == frame_type::SETTINGS && ack);
                 None
             }
             Found::Payload(head, payload, follow) => match head.kind {

@@ -160,13 +160,8 @@ impl ResponseReader {
         connection: &ConnectionState,
         cx: &mut Context<'_>,
     ) -> Poll<Result<http::Response<h2::RecvStream>, Status>> {
-        let polled = Pin::new(&mut *response).poll(cx);
-        if let Poll::Ready(result) = polled {
-            return Poll::Ready(
-                result.map_err(|error| status_of_client_stream(&error, connection)),
-            );
-        }
-        // Interim responses wait in h2 until somebody takes them.
+        // Interim responses stand before the final one. They are taken first, because h2 drops those that
+        // it passes on the way to it.
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             *interim_responses += 1;
             let limit = connection.config.max_interim_responses;
@@ -176,7 +171,9 @@ impl ResponseReader {
                 return Poll::Ready(Err(status));
             }
         }
-        Poll::Pending
+        Pin::new(response)
+            .poll(cx)
+            .map_err(|error| status_of_client_stream(&error, connection))
     }
 
     /// Looks at the first header block. `None` if there is more to read before it can be judged.
@@ -283,7 +280,7 @@ impl ResponseReader {
                 Err(error) => failed(error.into()),
             },
             Ok(None) => Trailers::missing(http_status),
-            Err(error) => failed(status_of_client_stream(&error, &self.connection)),
+            Err(error) => failed(failure_after_head(&error, &self.connection)),
         };
         Poll::Ready(match (cut, trailers.outcome.is_ok()) {
             (Err(error), true) => failed(error.into()),
@@ -304,7 +301,7 @@ impl Messages {
                 }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Ready(Some(Err(error))) => {
-                    self.failure = Some(status_of_client_stream(&error, connection));
+                    self.failure = Some(failure_after_head(&error, connection));
                 }
                 Poll::Pending if came > 0 => break,
                 Poll::Pending => return Poll::Pending,
@@ -328,6 +325,15 @@ impl Messages {
             let _ = self.stream.flow_control().release_capacity(length);
             self.unreleased -= length.min(self.unreleased);
         }
+    }
+}
+
+/// What ended a stream whose response had begun: its application has seen the request, whatever the
+/// server says now.
+fn failure_after_head(error: &h2::Error, connection: &ConnectionState) -> Status {
+    Status {
+        unprocessed: false,
+        ..status_of_client_stream(error, connection)
     }
 }
 
