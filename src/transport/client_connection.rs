@@ -32,6 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Io;
 use super::client_config::ClientHttp2Config;
 use super::frame_counts::{Abuse, GoAway};
+use super::large_blocks::LargeBlocks;
 use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::response_reader::ResponseReader;
@@ -56,6 +57,8 @@ struct Handle {
 pub(crate) struct ConnectionState {
     peer: Peer,
     pub(super) config: Arc<ClientHttp2Config>,
+    /// Responses with more header fields than we take.
+    large_blocks: LargeBlocks,
     /// Streams that may still be opened.
     slots: Semaphore,
     /// Streams to end before one of them gives its slot back: the server takes fewer than it did.
@@ -161,7 +164,8 @@ impl ClientConnection {
         peer: Peer,
         config: Arc<ClientHttp2Config>,
     ) -> Result<Self, OpenError> {
-        let meter = SharedMeter::client(io, config.frame_limits());
+        let large_blocks = LargeBlocks::default();
+        let meter = SharedMeter::client(io, config.frame_limits(large_blocks.clone()));
         let (send_request, mut h2) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(config.stream_window)
@@ -196,7 +200,7 @@ impl ClientConnection {
             Poll::Pending
         })
         .await?;
-        let state = Arc::new(ConnectionState::new(peer, config));
+        let state = Arc::new(ConnectionState::new(peer, config, large_blocks));
         let mut driver = Driver::new(h2, meter, Arc::clone(&state));
         driver.follow_settings();
         tokio::spawn(driver.run());
@@ -314,12 +318,13 @@ impl ClientConnection {
             send_request.clone().send_request(request, false)
         }
         .map_err(|error| state.not_opened(&error))?;
-        if u32::from(response.stream_id()) >= state.config.stream_id_limit {
+        let id = u32::from(response.stream_id());
+        if id >= state.config.stream_id_limit {
             state.say_farewell(Farewell::WORN);
         }
         Ok(ClientStream {
             send: SendHalf::new(stream, None),
-            reader: ResponseReader::new(response, Arc::clone(state), slot),
+            reader: ResponseReader::new(response, id, Arc::clone(state), slot),
         })
     }
 }
@@ -354,10 +359,11 @@ impl Drop for Handle {
 }
 
 impl ConnectionState {
-    fn new(peer: Peer, config: Arc<ClientHttp2Config>) -> Self {
+    fn new(peer: Peer, config: Arc<ClientHttp2Config>, large_blocks: LargeBlocks) -> Self {
         Self {
             peer,
             config,
+            large_blocks,
             slots: Semaphore::new(0),
             owed: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
@@ -378,6 +384,13 @@ impl ConnectionState {
 
     pub(super) fn stream_window(&self) -> usize {
         usize::try_from(self.config.stream_window).unwrap_or(usize::MAX)
+    }
+
+    /// What is wrong with a header block that h2 has cut or refused, if there was one on this stream.
+    pub(super) fn header_list_too_large(&self, stream: u32) -> Option<WireError> {
+        let size = self.large_blocks.take(stream)?;
+        let limit = self.config.max_metadata_size;
+        Some(WireError::HeaderListTooLarge { size, limit })
     }
 
     /// Why the streams of this connection ended, which h2 reports as `error`.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use barewire::{ChannelConfig, ClientHttp2Config, Code, MethodConfig, Request, ServiceConfig};
-use bytes::Bytes;
 
 use crate::raw_server::*;
-use crate::support::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, block, frame};
+use crate::support::{CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, block, frame};
 
 /// Where a large block stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,9 +53,9 @@ async fn with_neighbour(
     };
     let (heard, ()) = tokio::join!(client, async {
         let stream = server.request().await.stream;
-        server.write(&response(stream)).await;
+        server.try_write(&response(stream)).await;
         idle().await;
-        server.write(&answer(other, "well")).await;
+        server.try_write(&answer(other, "well")).await;
         server.close_writing().await;
     });
     (heard, neighbour.await.unwrap())
@@ -170,7 +169,7 @@ async fn too_many_fields_end_the_call() {
 async fn p066_a_block_of_63_kib_passes_where_limits_allow() {
     let http2 = ClientHttp2Config {
         max_metadata_size: 100 * 1024,
-        max_header_list_size: 200 * 1024,
+        max_header_list_size: 400 * 1024,
         ..ClientHttp2Config::default()
     };
     for place in PLACES {
@@ -502,14 +501,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 #[cfg(feature = "gzip")]
 #[tokio::test(start_paused = true)]
 async fn p073_a_bomb_stops_at_the_limit() {
-    // A gibibyte of zeros, in about a mebibyte; also as the start of a protobuf string.
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    // A gibibyte of zeros in a mebibyte: a block of a mebibyte of them, a thousand times over.
     let zeros = vec![0; 1024 * 1024];
-    for _ in 0..1024 {
-        std::io::Write::write_all(&mut encoder, &zeros).unwrap();
-    }
-    let bomb = encoder.finish().unwrap();
-    assert!(bomb.len() < 2 * 1024 * 1024);
+    let mut block = Vec::with_capacity(64 * 1024);
+    flate2::Compress::new(flate2::Compression::best(), false)
+        .compress_vec(&zeros, &mut block, flate2::FlushCompress::Sync)
+        .unwrap();
+    let mut bomb = gzip(b"")[..10].to_vec();
+    bomb.extend(block.repeat(1024));
+    assert!(bomb.len() < 2 * 1024 * 1024, "{}", bomb.len());
     let before = resident_bytes();
     let heard = heard_from(async |server, stream| {
         server
@@ -791,7 +791,7 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
     let before = resident_bytes();
     let text = "x".repeat(64 * 1024);
     let mut received = 0;
-    for _ in 0..4000 {
+    for _ in 0..2000 {
         within(outbound.send(text.clone())).await.unwrap();
         while received < 60 * 1024 {
             received += server.frame_on(1).await.unwrap().payload.len();
@@ -799,16 +799,10 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
         received = 0;
     }
     let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 150 * 1024 * 1024, "{grown} of 256 MiB were kept");
+    assert!(grown < 100 * 1024 * 1024, "{grown} of 128 MiB were kept");
     // What is no longer kept cannot be sent again.
     server.write(&reset(1, REFUSED_STREAM)).await;
     let status = within(inbound.next()).await.unwrap_err();
     assert_eq!(status.code, Code::Unavailable);
     assert!(!line.has_dialled());
-}
-
-#[test]
-fn the_tests_of_compression_are_there() {
-    assert!(cfg!(feature = "gzip") || Bytes::new().is_empty());
-    assert_eq!(END_STREAM, 1);
 }

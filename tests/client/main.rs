@@ -20,6 +20,7 @@ mod goaway;
 mod interceptors;
 mod keepalive;
 mod limits;
+mod messages;
 mod proxy;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
@@ -69,3 +70,5 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+#[cfg(feature = "tls")]
+mod whole_channel;
