@@ -77,7 +77,6 @@ pub fn ms(milliseconds: u64) -> Duration {
 /// What a handler saw.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub method: String,
     /// The values of grpc-previous-rpc-attempts.
     pub previous: Vec<String>,
     /// How much time the client left.
@@ -193,7 +192,6 @@ impl Script {
         let values = request.metadata.get_all("grpc-previous-rpc-attempts");
         let mut seen = self.0.seen.lock().unwrap();
         seen.push(Seen {
-            method: method.to_owned(),
             previous: values.map(str::to_owned).collect(),
             left: request.deadline.map(|deadline| deadline.remaining()),
             at: Instant::now(),
