@@ -1,0 +1,23 @@
+//! The interop tests: every case, our client against our server and against one that misbehaves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod http2;
+mod http2_server;
+mod passes;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/support.rs"]
+mod raw;
+mod service;
+mod soak;
+mod support;
