@@ -63,7 +63,7 @@ pub(super) async fn client_compressed_streaming(run: &Run) -> Result<(), Failure
         payload: Some(zeros(length)),
     };
     let call = run.service.streaming_input_call(run.request(()));
-    let (mut outbound, mut inbound) = succeeded("StreamingInputCall", call.await)?;
+    let (mut outbound, inbound) = succeeded("StreamingInputCall", call.await)?;
     // The server may answer before it has all, with what is looked at below.
     let _ = outbound.send(message(true, 27_182)).await;
     let _ = outbound.finish();

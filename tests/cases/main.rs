@@ -9,6 +9,8 @@
     unreachable_pub
 )]
 
+mod certificates;
+mod commands;
 mod http2;
 mod http2_server;
 mod passes;

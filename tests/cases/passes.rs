@@ -3,13 +3,33 @@
 use std::collections::BTreeSet;
 
 use barewire::interop::Case;
-use barewire::{Channel, Server};
+use barewire::{Channel, ChannelConfig, ClientCertificates, ClientTls, Server, ServerTls};
 
-use crate::support::{cases, client, client_of, run, run_all, server};
+use crate::certificates::Certificates;
+use crate::support::{cases, client, client_of, run, run_all, server, start};
 
 #[tokio::test(start_paused = true)]
 async fn every_case_passes_in_clear_text() {
     run_all(&client(server().await)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_case_passes_over_tls() {
+    let made = Certificates::make();
+    let tls = ServerTls::from_pem(
+        made.certificate.as_bytes(),
+        made.key.as_bytes(),
+        ClientCertificates::None,
+    );
+    let address = start(Server::new().tls(tls.unwrap())).await;
+    let tls = ClientTls::with_roots(made.authority.as_bytes()).unwrap();
+    let config = ChannelConfig {
+        tls: Some(tls.server_name("foo.test.google.fr").unwrap()),
+        ..ChannelConfig::default()
+    };
+    let target = format!("https://{address}");
+    let connect = move || Channel::with_config(&target, config.clone()).unwrap();
+    run_all(&client_of(connect)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,9 +9,13 @@ use tokio::net::TcpListener;
 
 /// A server with all that the cases call, until the test ends.
 pub async fn server() -> SocketAddr {
+    start(Server::new()).await
+}
+
+pub async fn start(server: Server) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(interop::add_all(Server::new()).serve(listener));
+    tokio::spawn(interop::add_all(server).serve(listener));
     address
 }
 

@@ -58,7 +58,6 @@ fn the_help_of_serve_has_every_flag_and_every_default() {
 #[rustfmt::skip]
 fn what_is_not_understood_is_told_in_one_line() {
     let cases: &[(&[&str], &str)] = &[
-        (&["sevre"],                            "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'"),
         (&["serve", "--adr", "x"],              "unexpected argument '--adr' found; tip: a similar argument exists: '--addr'"),
         (&["serve", "--log", "xml"],            "invalid value 'xml' for '--log <FORMAT>'; possible values: text, json, none"),
         (&["serve", "--tls-cert"],              "a value is required for '--tls-cert <FILE>' but none was supplied"),
@@ -76,5 +75,32 @@ fn what_is_not_understood_is_told_in_one_line() {
             format!("error: {sentence}; barewire serve --help tells what there is\n")
         );
         assert_eq!(text(&output.stdout), "");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn the_command_that_was_meant_tells_what_there_is() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["sevre"],                             "unrecognized subcommand 'sevre'; tip: a similar subcommand exists: 'serve'; barewire --help"),
+        (&["interop", "cliend"],                 "unrecognized subcommand 'cliend'; tip: a similar subcommand exists: 'client'; barewire interop --help"),
+        (&["interop", "server", "--prot", "1"],  "unexpected argument '--prot' found; tip: a similar argument exists: '--port'; barewire interop server --help"),
+        (&["interop", "client", "--use_tls=no"], "invalid value 'no' for '--use_tls [<BOOL>]'; possible values: true, false; barewire interop client --help"),
+    ];
+    for (arguments, sentence) in cases {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let expected = format!("error: {sentence} tells what there is\n");
+        assert_eq!(text(&output.stderr), expected);
+    }
+}
+
+#[test]
+fn a_command_of_commands_tells_which_there_are() {
+    let output = run(&["interop"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = text(&output.stdout);
+    for word in ["barewire interop <COMMAND>", "server", "client"] {
+        assert!(help.contains(word), "{word} is not in:\n{help}");
     }
 }
