@@ -74,10 +74,12 @@ mod transport;
 pub mod tutorial;
 
 #[cfg(any(feature = "client", feature = "server"))]
-pub use call::{CallRecord, Deadline, Inbound, Observer, Request, Response};
+pub use call::{
+    CallRecord, CallSpans, CallStart, Deadline, Inbound, Interceptor, Request, Response, Side,
+};
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Destination, HedgingPolicy,
+    AttemptPolicy, Backoff, Channel, ChannelConfig, Credentials, Destination, HedgingPolicy,
     LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
     ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
 };

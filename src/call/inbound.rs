@@ -53,6 +53,9 @@ pub(crate) trait Responses: Send {
     /// The call's status, if it ended badly. From then on, always the same.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>>;
 
+    /// Exactly one message is due: a response without any is a failure, whatever its status says.
+    fn expect_one(&mut self);
+
     /// How the server compresses.
     fn encoding(&self) -> Encoding;
 
@@ -129,6 +132,7 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// Dropping it before the end cancels the call.
     pub async fn single(mut self) -> Result<Response<M>, Status> {
+        self.source.expect_one();
         let message = self.only().await?;
         let encoding = Some(self.source.encoding());
         let (metadata, trailers) = self.source.take_metadata();
@@ -216,6 +220,16 @@ impl Source {
             Self::Requests(_) => Poll::Ready(Ok(())),
             #[cfg(feature = "client")]
             Self::Responses(responses) => responses.poll_headers(cx),
+        }
+    }
+
+    fn expect_one(&mut self) {
+        match self {
+            // Whoever reads a request sees for himself.
+            #[cfg(feature = "server")]
+            Self::Requests(_) => {}
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.expect_one(),
         }
     }
 

@@ -7,21 +7,25 @@
 //! ```
 //!
 //! A call begins with a [`Request`] and, on a single response, ends with a [`Response`]. How it
-//! ended badly is a [`Status`](crate::Status).
+//! ended badly is a [`Status`](crate::Status). At both of its ends stand its [`Interceptor`]s.
 
+mod call_spans;
 mod deadline;
 mod inbound;
 #[cfg(feature = "server")]
 mod inflight;
+mod interception;
+mod interceptor;
 pub(crate) mod message;
-mod observer;
 #[cfg(feature = "server")]
 mod received;
 mod request;
 #[cfg(feature = "server")]
 mod requests;
 mod response;
+mod unwinding;
 
+pub use call_spans::CallSpans;
 pub use deadline::Deadline;
 pub(crate) use deadline::LazyTimer;
 pub use inbound::Inbound;
@@ -29,10 +33,15 @@ pub use inbound::Inbound;
 pub(crate) use inbound::Responses;
 #[cfg(feature = "server")]
 pub(crate) use inflight::{Charge, InflightBytes};
-pub use observer::{CallRecord, Observer};
+pub(crate) use interception::{Interception, Interceptors, Traffic};
+pub use interceptor::{CallRecord, CallStart, Interceptor, Side};
 #[cfg(feature = "server")]
 pub(crate) use received::{CallEnd, RequestParts};
 pub use request::Request;
 #[cfg(feature = "client")]
 pub(crate) use request::{ParentOver, Wishes};
 pub use response::Response;
+#[cfg(feature = "server")]
+pub(crate) use unwinding::unwinding;
+#[cfg(feature = "client")]
+pub(crate) use unwinding::unwinding_future;

@@ -61,13 +61,13 @@ impl Log {
     }
 
     /// Logs each call of `server`.
-    pub(super) fn observe(&self, server: Server) -> Server {
+    pub(super) fn watch(&self, server: Server) -> Server {
         let lines = Arc::clone(&self.lines);
         match self.format {
-            LogFormat::Text => server.observe(move |call: &CallRecord<'_>| {
+            LogFormat::Text => server.intercept(move |call: &CallRecord<'_>| {
                 lines.push(&format_text(call));
             }),
-            LogFormat::Json => server.observe(move |call: &CallRecord<'_>| {
+            LogFormat::Json => server.intercept(move |call: &CallRecord<'_>| {
                 lines.push(&format_json(call));
             }),
             LogFormat::None => server,
@@ -117,7 +117,7 @@ fn format_text(call: &CallRecord<'_>) -> String {
         call.bytes_received,
         call.messages_sent,
         call.bytes_sent,
-        call.peer,
+        peer(call),
     );
     line
 }
@@ -142,7 +142,7 @@ fn format_json(call: &CallRecord<'_>) -> String {
         bytes_in: call.bytes_received,
         messages_out: call.messages_sent,
         bytes_out: call.bytes_sent,
-        peer: call.peer.to_string(),
+        peer: peer(call),
     });
     // Strings and numbers can all be written.
     line.map(|line| line + "\n").unwrap_or_default()
@@ -153,6 +153,11 @@ fn code(call: &CallRecord<'_>) -> &'static str {
         Ok(()) => "OK",
         Err(status) => status.code.name(),
     }
+}
+
+fn peer(call: &CallRecord<'_>) -> String {
+    // Of a call that is served it is known who makes it.
+    call.peer.map(ToString::to_string).unwrap_or_default()
 }
 
 /// To the microsecond.

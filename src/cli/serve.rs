@@ -207,7 +207,7 @@ fn build_server(options: &ServeOptions, log: &Log) -> Result<Server, StartError>
         drain_timeout: options.drain_timeout,
         ..ServerConfig::default()
     };
-    let server = log.observe(Server::new().with_config(config));
+    let server = log.watch(Server::new().with_config(config));
     let server = tutorial::add_all(
         server,
         TutorialOptions {

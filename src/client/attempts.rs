@@ -29,6 +29,7 @@ use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
 use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
 use crate::transport::send::SendHalf;
 use crate::transport::timer::{after, poll_timer};
@@ -61,6 +62,8 @@ pub(super) struct Attempts {
     last_failure: Option<Status>,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
+    /// How many streams there were.
+    opened: u32,
 }
 
 enum Policy {
@@ -87,6 +90,16 @@ pub(super) enum Outcome {
     Failed(Status),
 }
 
+impl Outcome {
+    /// Who has answered.
+    pub(super) fn peer(&self) -> Option<&Peer> {
+        match self {
+            Self::Answered(attempt, _) | Self::Ended(attempt, _) => Some(attempt.reader.peer()),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
 impl Attempts {
     pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
         let policy = match outgoing.attempts() {
@@ -101,6 +114,7 @@ impl Attempts {
             timer: None,
             last_failure: None,
             last: false,
+            opened: 0,
         }
     }
 
@@ -112,6 +126,11 @@ impl Attempts {
     /// Whether a stream is open.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// How many streams there were so far.
+    pub(super) fn opened(&self) -> u32 {
+        self.opened
     }
 
     /// How far the attempts have got.
@@ -302,6 +321,7 @@ impl Attempts {
         };
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
+        self.opened = self.opened.saturating_add(1);
         None
     }
 

@@ -16,12 +16,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::attempts::{Attempt, Attempts, Outcome, Standing};
-use super::outgoing::{Outgoing, deadline_passed};
+use super::outgoing::{Outgoing, deadline_passed, parent_is_over};
 use super::replay::Replay;
-use crate::call::{LazyTimer, ParentOver, Responses};
-use crate::wire::{Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers};
+use crate::call::{Interception, LazyTimer, ParentOver, Responses, Traffic};
+use crate::wire::{
+    Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers, WireError,
+};
 
 /// A call under way.
 pub(super) struct Call {
@@ -33,6 +36,10 @@ pub(super) struct Call {
     parent: Option<ParentOver>,
     headers: ResponseHeaders,
     trailers: Option<Metadata>,
+    /// A response without a message is a failure.
+    message_is_due: bool,
+    /// Those who are told of the end, until they have been.
+    interception: Option<Box<Interception>>,
 }
 
 enum Phase {
@@ -49,28 +56,38 @@ impl Call {
         outgoing: Arc<Outgoing>,
         parent: Option<ParentOver>,
         request: Option<Bytes>,
+        interception: Option<Box<Interception>>,
     ) -> Self {
-        let mut replay = Replay::new(Arc::clone(&outgoing.channel));
-        if let Some(message) = request {
-            replay.push(message);
-            replay.finish();
-        }
-        let mut attempts = Attempts::new(Arc::clone(&outgoing));
-        let failed = attempts.begin(&mut replay);
-        let timer = LazyTimer::new(outgoing.deadline);
         let mut call = Self {
+            replay: Replay::new(Arc::clone(&outgoing.channel)),
+            phase: Phase::Trying(Attempts::new(Arc::clone(&outgoing))),
+            timer: LazyTimer::new(outgoing.deadline),
             outgoing,
-            replay,
-            phase: Phase::Trying(attempts),
-            timer,
             parent,
             headers: ResponseHeaders::default(),
             trailers: None,
+            message_is_due: false,
+            interception,
         };
-        if let Some(status) = failed {
+        let span = call.span();
+        let _inside = span.enter();
+        if let Some(message) = request {
+            call.push(message);
+            call.replay.finish();
+        }
+        if let Phase::Trying(attempts) = &mut call.phase
+            && let Some(status) = attempts.begin(&mut call.replay)
+        {
             call.end(Err(status));
         }
         call
+    }
+
+    /// The span that the call runs in.
+    fn span(&self) -> Span {
+        self.interception
+            .as_ref()
+            .map_or_else(Span::none, |interception| interception.span())
     }
 
     /// Waits until the first attempt has a stream.
@@ -104,6 +121,9 @@ impl Call {
 
     /// One more message is to be sent.
     pub(super) fn push(&mut self, message: Bytes) {
+        if let Some(interception) = &mut self.interception {
+            interception.traffic.sent(message.len());
+        }
         self.replay.push(message);
     }
 
@@ -113,6 +133,8 @@ impl Call {
     ///
     /// The status with which the call has failed.
     pub(super) fn finish(&mut self, cx: &mut Context<'_>) -> Result<(), Status> {
+        let span = self.span();
+        let _inside = span.enter();
         self.replay.finish();
         match &mut self.phase {
             Phase::Trying(attempts) => attempts.write(&self.replay, cx),
@@ -190,7 +212,8 @@ impl Call {
                 Ok(None) => {
                     let trailers = ready!(attempt.reader.poll_trailers(cx));
                     attempt.finish();
-                    self.end_with(trailers);
+                    let (messages, _) = attempt.reader.received();
+                    self.end_with(trailers, messages);
                 }
                 Err(status) => self.end(Err(status)),
             }
@@ -202,7 +225,12 @@ impl Call {
         let Phase::Trying(attempts) = &mut self.phase else {
             return Poll::Ready(());
         };
-        match ready!(attempts.poll(&mut self.replay, cx)) {
+        let outcome = ready!(attempts.poll(&mut self.replay, cx));
+        if let Some(interception) = &mut self.interception {
+            interception.traffic.attempts = attempts.opened();
+            interception.start.peer = outcome.peer().cloned();
+        }
+        match outcome {
             Outcome::Answered(attempt, headers) => {
                 self.replay.keep_from(attempt.handed_over());
                 self.headers = headers;
@@ -210,7 +238,7 @@ impl Call {
             }
             Outcome::Ended(mut attempt, trailers) => {
                 attempt.finish();
-                self.end_with(trailers);
+                self.end_with(trailers, 0);
             }
             Outcome::Failed(status) => self.end(Err(status)),
         }
@@ -224,6 +252,8 @@ impl Call {
         cx: &mut Context<'_>,
         poll: impl Fn(&mut Self, &mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
+        let span = self.span();
+        let _inside = span.enter();
         // A look at the clock is enough where something is ready; only who waits needs a timer.
         if self.timer.has_passed() && self.is_open() {
             self.end(Err(self.deadline_passed()));
@@ -237,8 +267,7 @@ impl Call {
         } else if let Some(parent) = &mut self.parent
             && parent.as_mut().poll(cx).is_ready()
         {
-            let why = "the call that this one was made for is over";
-            self.end(Err(Status::cancelled(why)));
+            self.end(Err(parent_is_over()));
         } else {
             return Poll::Pending;
         }
@@ -276,10 +305,14 @@ impl Call {
         }
     }
 
-    fn end_with(&mut self, trailers: Trailers) {
+    /// The response has ended, after so many messages.
+    fn end_with(&mut self, trailers: Trailers, messages: u64) {
         let Trailers { outcome, metadata } = trailers;
         self.trailers = Some(metadata);
-        self.end(outcome);
+        self.end(match outcome {
+            Ok(()) if self.message_is_due && messages == 0 => Err(WireError::MissingMessage.into()),
+            outcome => outcome,
+        });
     }
 
     /// The first end is the end. Streams that are still open are reset.
@@ -293,7 +326,25 @@ impl Call {
         {
             throttle.on_success();
         }
+        let mut interception = self.interception.take();
+        if let Some(interception) = &mut interception {
+            self.sum_up(&mut interception.traffic);
+        }
         self.phase = Phase::Ended(outcome);
+        // Told when the streams are gone: interceptors may take their time.
+        if let (Some(interception), Phase::Ended(outcome)) = (&mut interception, &self.phase) {
+            interception.tell(outcome);
+        }
+    }
+
+    fn sum_up(&self, traffic: &mut Traffic) {
+        match &self.phase {
+            Phase::Trying(attempts) => traffic.attempts = attempts.opened(),
+            Phase::Answered(attempt) => {
+                (traffic.messages_received, traffic.bytes_received) = attempt.reader.received();
+            }
+            Phase::Ended(_) => {}
+        }
     }
 
     // A server that looks at its own clock may say CANCELLED for what is our deadline.
@@ -321,6 +372,10 @@ impl Responses for Call {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
         self.within_limits(cx, Self::poll_next)
+    }
+
+    fn expect_one(&mut self) {
+        self.message_is_due = true;
     }
 
     fn encoding(&self) -> Encoding {

@@ -11,6 +11,7 @@ use super::config::ChannelConfig;
 use super::pick::Pool;
 use super::policies::Policies;
 use super::random::Random;
+use crate::call::{Interceptor, Interceptors};
 use crate::transport::connect::{Address, Connector, Dialer, Dialing, SystemDialer};
 use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
@@ -19,6 +20,7 @@ use crate::wire::Status;
 #[derive(Clone)]
 pub struct Channel {
     pub(super) shared: Arc<ChannelShared>,
+    pub(super) interceptors: Interceptors,
 }
 
 /// What all calls of a channel share.
@@ -53,6 +55,7 @@ impl Channel {
             .clone()
             .map(|config| Arc::new(Policies::new(config)));
         Self {
+            interceptors: Interceptors::default(),
             shared: Arc::new(ChannelShared {
                 pool: Pool::new(connector, address),
                 authority: Authority::from_static("localhost"),
@@ -63,6 +66,15 @@ impl Channel {
                 config,
             }),
         }
+    }
+
+    /// Has `interceptor` see every call that is made on this channel and on its clones from here on.
+    /// Clones that were made before share the connections, but have their calls to themselves. Several
+    /// interceptors are asked in the order in which they were added, and told in the opposite order.
+    #[must_use]
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(interceptor);
+        self
     }
 
     /// Interim.
@@ -97,6 +109,11 @@ impl fmt::Debug for Channel {
 }
 
 impl ChannelShared {
+    /// Whether nobody on the way can read what is said, whichever connection it goes over.
+    pub(super) fn is_secure(&self) -> bool {
+        self.https
+    }
+
     /// What the service's owner asks of clients now.
     pub(super) fn policies(&self) -> Option<Arc<Policies>> {
         self.policies.clone()

@@ -5,6 +5,7 @@
 //! | `channel`, `config` | a client's line to one target, and what it allows |
 //! | `shapes`, `outbound`, `two_halves` | the four kinds of call, and the two halves of a stream |
 //! | `call`, `attempts`, `outgoing`, `replay` | one call: its attempts until one of them is answered, and its end |
+//! | `intercept`, `credentials` | who is asked before a call; secrets that do not go in clear text |
 //! | `target`, `host_port` | where a channel leads, as text |
 //! | [`resolve`], [`proxy`] | names to addresses; HTTP CONNECT |
 //! | `pick` | which connection takes the next call |
@@ -20,9 +21,11 @@ mod backoff;
 mod call;
 mod channel;
 mod config;
+mod credentials;
 mod flaw;
 mod hedge;
 mod host_port;
+mod intercept;
 mod outbound;
 mod outgoing;
 mod pick;
@@ -42,6 +45,7 @@ mod two_halves;
 pub use backoff::Backoff;
 pub use channel::Channel;
 pub use config::ChannelConfig;
+pub use credentials::Credentials;
 pub use outbound::Outbound;
 pub use retry_policy::{AttemptPolicy, HedgingPolicy, MethodConfig, RetryPolicy};
 pub use service_config::{LoadBalancingConfig, ServiceConfig, ServiceConfigError};

@@ -66,6 +66,11 @@ impl Outgoing {
     }
 }
 
+/// What a call ends with that is made for another, which is over.
+pub(super) fn parent_is_over() -> Status {
+    Status::cancelled("the call that this one was made for is over")
+}
+
 /// What a call ends with whose deadline has passed.
 pub(super) fn deadline_passed(phase: impl fmt::Display) -> Status {
     Status::deadline_exceeded(format!("the call's deadline passed {phase}"))

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Channel;
 use super::call::Call;
+use super::intercept::{ask, call_start};
 use super::outbound::Outbound;
 use super::outgoing::Outgoing;
 use super::two_halves::{ResponseHalf, SharedCall};
@@ -42,7 +43,7 @@ impl Channel {
         let plan = self.plan(path, wishes);
         let body = plan.encode(&message);
         drop(message);
-        let (call, limit) = plan.begin(Some(body?)).await?;
+        let (call, limit) = plan.begin(Some(body)).await?;
         Inbound::of_response(Box::new(call), limit).single().await
     }
 
@@ -69,7 +70,7 @@ impl Channel {
         let plan = self.plan(path, wishes);
         let body = plan.encode(&message);
         drop(message);
-        let (mut call, limit) = plan.begin(Some(body?)).await?;
+        let (mut call, limit) = plan.begin(Some(body)).await?;
         poll_fn(|cx| call.poll_open(cx)).await?;
         Ok(Inbound::of_response(Box::new(call), limit))
     }
@@ -183,9 +184,11 @@ impl Plan {
         Ok(bytes.freeze())
     }
 
-    /// Makes the first attempt. Yields the call, and how many bytes its messages may have.
-    async fn begin(self, request: Option<Bytes>) -> Result<(Call, usize), Status> {
-        let shared = Arc::clone(&self.channel.shared);
+    /// Asks the interceptors, and makes the first attempt. Yields the call, and how many bytes its
+    /// messages may have.
+    async fn begin(self, request: Option<Result<Bytes, Status>>) -> Result<(Call, usize), Status> {
+        let interceptors = self.channel.interceptors;
+        let shared = self.channel.shared;
         let headers = RequestHeaders {
             path: self.path,
             authority: Some(shared.authority.clone()),
@@ -197,7 +200,7 @@ impl Plan {
             metadata: self.wishes.metadata,
             extensions: self.wishes.extensions,
         };
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             channel: shared,
             headers,
             deadline: self.deadline,
@@ -205,7 +208,14 @@ impl Plan {
             policies: self.policies,
             max_response_bytes: self.max_response_bytes,
         };
-        let call = Call::begin(Arc::new(outgoing), self.wishes.parent, request);
+        let mut parent = self.wishes.parent;
+        let request = request.transpose();
+        let mut interception = interceptors.begin(|| call_start(&mut outgoing));
+        if let Some(interception) = &mut interception {
+            let refused = request.as_ref().err();
+            Box::pin(ask(interception, &mut outgoing, &mut parent, refused)).await?;
+        }
+        let call = Call::begin(Arc::new(outgoing), parent, request?, interception);
         Ok((call, self.max_response_bytes))
     }
 }

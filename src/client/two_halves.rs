@@ -185,6 +185,10 @@ impl Responses for ResponseHalf {
         })
     }
 
+    fn expect_one(&mut self) {
+        self.shared.lock().expect_one();
+    }
+
     fn encoding(&self) -> Encoding {
         self.encoding
     }

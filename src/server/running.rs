@@ -14,7 +14,7 @@ use super::listen::{Accepted, AddressPermit, Listeners, PerAddress, Secure};
 use super::serve_call::serve_call;
 use super::server::Server;
 use super::service::Service;
-use crate::call::{CallRecord, InflightBytes, Observer};
+use crate::call::{InflightBytes, Interceptors};
 use crate::transport::Io;
 use crate::transport::config::Http2Config;
 use crate::transport::peer::{Peer, PeerAddress};
@@ -27,12 +27,12 @@ use crate::wire::{Code, MethodPath, Status};
 pub(super) struct ServerShared {
     pub(super) config: Arc<ServerConfig>,
     pub(super) services: HashMap<&'static str, Arc<dyn Service>>,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) interceptors: Interceptors,
     pub(super) inflight: Arc<InflightBytes>,
     /// Calls whose handler is at work.
     pub(super) calls: CallCount,
-    /// Calls that `call_ended` was not told of yet. They outlast their handlers a little, and the
-    /// server waits for them: what it reports is to be all.
+    /// Calls of which it was not told yet that they have ended. They outlast their handlers a little,
+    /// and the server waits for them: what it reports is to be all.
     pub(super) untold: CallCount,
     cut: Mutex<Vec<CutCall>>,
 }
@@ -58,7 +58,7 @@ impl CallCount {
 }
 
 impl ServerShared {
-    /// Tells whoever wants to know.
+    /// Remembers calls that had to be cut, for the report.
     pub(super) fn call_ended(
         &self,
         call: &OpenCall,
@@ -81,24 +81,6 @@ impl ServerShared {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(cut);
         }
-        let Some(observer) = &self.observer else {
-            return;
-        };
-        let (messages_received, bytes_received) = call.recv.received();
-        let (messages_sent, bytes_sent) = {
-            let queue = call.queue.lock();
-            (queue.messages, queue.queued_bytes)
-        };
-        observer.call_ended(&CallRecord {
-            path,
-            peer: &call.connection.peer,
-            outcome,
-            duration: received_at.elapsed(),
-            messages_received,
-            bytes_received,
-            messages_sent,
-            bytes_sent,
-        });
     }
 }
 
@@ -126,7 +108,7 @@ impl Running {
         let Server {
             config,
             services,
-            observer,
+            interceptors,
             secure: _,
         } = server;
         config
@@ -145,7 +127,7 @@ impl Running {
             inflight: Arc::new(inflight),
             config: Arc::new(config),
             services: by_name,
-            observer,
+            interceptors,
             calls: CallCount::default(),
             untold: CallCount::default(),
             cut: Mutex::new(Vec::new()),

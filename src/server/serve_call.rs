@@ -5,30 +5,34 @@
 //! the client is gone; and the deadline. The first of handler, client and deadline to end decides
 //! the outcome. To drop the handler's future is to cancel it.
 //!
+//! Before it, and in just the same way, run the interceptors that are asked whether the call may begin.
+//!
 //! Spec: gRPC-HTTP2 §Requests, §Responses; gRPC-Codes.
 
-use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use http::Extensions;
 use http::request::Parts;
 use tokio::time::Instant;
+use tracing::{Instrument, Span};
 
 use super::config::ReplyEncoding;
 use super::running::{CallCount, ServerShared};
 use super::server_call::ServerCall;
-use super::service::Serving;
-use crate::call::{CallEnd, Deadline, LazyTimer, RequestParts};
+use crate::call::{
+    CallEnd, CallStart, Deadline, Interception, LazyTimer, RequestParts, Side, Traffic, unwinding,
+};
 use crate::transport::config::Http2Config;
+use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::response_writer::ResponseWriter;
 use crate::transport::send::Gone;
-use crate::transport::server_stream::{OpenCall, ServerStream, read_to_end};
+use crate::transport::server_stream::{OpenCall, ServerStream, StreamHalves, read_to_end};
 use crate::wire::header_size::{check_header_list, request_header_list_size};
-use crate::wire::{Encoding, Rejection, RequestHeaders, Status};
+use crate::wire::{Encoding, Metadata, MethodPath, Rejection, RequestHeaders, Status};
 
 /// How a handler came to its end.
 enum Ended {
@@ -41,18 +45,15 @@ enum Ended {
 pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) {
     let received_at = Instant::now();
     let ServerStream { head, halves, slot } = stream;
-    let headers = match parse_within_limits(head, &halves.connection().config) {
+    let mut headers = match parse_within_limits(head, &halves.connection().config) {
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
-            return match rejection.body() {
-                "" => halves.answer(rejection.into_response()).await,
-                body => halves.answer_http(rejection.into_response(), body).await,
-            };
+            return reject(&server, halves, rejection, received_at).await;
         }
     };
 
-    let deadline = headers.timeout.map(Deadline::after);
+    let mut deadline = headers.timeout.map(Deadline::after);
     let path = headers.path.clone();
     let encoding = reply_encoding(server.config.reply_encoding, &headers);
     let mut call = halves.open(
@@ -63,31 +64,68 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
     let permit = CallPermit::take(&server.calls, server.config.max_concurrent_calls);
     let untold = CallPermit::take(&server.untold, usize::MAX);
 
-    let ended = if permit.is_none() {
-        Ended::Returned(Err(Status::resource_exhausted(
-            "the server has too many calls under way",
-        )))
-    } else if deadline.is_some_and(Deadline::has_passed) {
-        Ended::DeadlinePassed
-    } else if let Some(service) = server.services.get(path.service()) {
-        let incoming = server_call(&server, &call, headers, deadline);
-        match unwinding("a service", || service.serve(incoming)) {
-            Ok(handler) => run(handler, &mut call, deadline).await,
-            Err(status) => Ended::Returned(Err(status)),
-        }
-    } else {
-        Ended::Returned(Err(path.unknown_service().into()))
-    };
-    // The handler has ended, and its slot with it; what follows only waits for the client to read.
-    drop((permit, slot));
-
-    let outcome = end(&mut call, ended, deadline).await;
-    // An observer that panics has said so in the log; the call has ended all the same.
-    let _ = unwinding("an observer", || {
-        server.call_ended(&call, &path, received_at, &outcome);
+    let mut interception = server.interceptors.begin(|| CallStart {
+        authority: headers.authority.clone(),
+        deadline,
+        ..call_start(path.clone(), &call.connection.peer, received_at)
     });
-    drop(untold);
+
+    let refused = if permit.is_none() {
+        Some(Ended::Returned(Err(Status::resource_exhausted(
+            "the server has too many calls under way",
+        ))))
+    } else if deadline.is_some_and(Deadline::has_passed) {
+        Some(Ended::DeadlinePassed)
+    } else if let Some(interception) = &mut interception {
+        let asked = ask(interception, &mut headers, &mut call, &mut deadline);
+        Box::pin(asked).await
+    } else {
+        None
+    };
+    let span = interception
+        .as_ref()
+        .map_or_else(Span::none, |it| it.span());
+    let outcome = async {
+        let ended = match refused {
+            Some(ended) => ended,
+            None => serve(&server, headers, &mut call, deadline).await,
+        };
+        // The handler has ended, and its slot with it; what follows only waits for the client to
+        // read.
+        drop((permit, slot));
+        end(&mut call, ended, deadline).await
+    }
+    .instrument(span)
+    .await;
+    server.call_ended(&call, &path, received_at, &outcome);
+    if let Some(interception) = &mut interception {
+        interception.traffic = traffic(&call);
+        interception.tell(&outcome);
+    }
+    drop((interception, untold));
     let_go(call).await;
+}
+
+/// Answers a request that does not become a call. Those who want to know of calls are told, if it can be
+/// said which one it would have been.
+async fn reject(
+    server: &ServerShared,
+    halves: StreamHalves,
+    rejection: Rejection,
+    received_at: Instant,
+) {
+    if let Rejection::Status { status, path, .. } = &rejection
+        && let Some(path) = path
+        && let Some(mut interception) = server
+            .interceptors
+            .begin(|| call_start(path.clone(), &halves.connection().peer, received_at))
+    {
+        interception.tell(&Err(status.clone()));
+    }
+    match rejection.body() {
+        "" => halves.answer(rejection.into_response()).await,
+        body => halves.answer_http(rejection.into_response(), body).await,
+    }
 }
 
 fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeaders, Rejection> {
@@ -102,6 +140,7 @@ fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeade
         Ok(()) => Ok(headers),
         Err(error) => Err(Rejection::Status {
             status: error.into(),
+            path: Some(headers.path),
             accept_encoding: false,
             content_type: headers.content_type,
         }),
@@ -118,6 +157,64 @@ fn reply_encoding(configured: ReplyEncoding, headers: &RequestHeaders) -> Encodi
     } else {
         Encoding::Identity
     }
+}
+
+/// What interceptors see first.
+fn call_start(path: MethodPath, peer: &Peer, began_at: Instant) -> CallStart {
+    CallStart {
+        metadata: Metadata::new(),
+        extensions: Extensions::new(),
+        span: Span::none(),
+        side: Side::Server,
+        path,
+        authority: None,
+        peer: Some(peer.clone()),
+        secure: peer.is_tls() || *peer.address() == PeerAddress::Unix,
+        deadline: None,
+        began_at,
+    }
+}
+
+/// Asks the interceptors whether the call may begin. Yields how it ends, if it may not.
+async fn ask(
+    interception: &mut Interception,
+    headers: &mut RequestHeaders,
+    call: &mut OpenCall,
+    deadline: &mut Option<Deadline>,
+) -> Option<Ended> {
+    interception.start.metadata = std::mem::take(&mut headers.metadata);
+    interception.start.extensions = std::mem::take(&mut headers.extensions);
+    while interception.goes_on() {
+        let ended = run(pin!(interception.ask_next()), call, *deadline).await;
+        let Ended::Returned(Ok(())) = ended else {
+            return Some(ended);
+        };
+        *deadline = interception.start.deadline;
+    }
+    headers.metadata = std::mem::take(&mut interception.start.metadata);
+    headers.extensions = interception.start.extensions.clone();
+    None
+}
+
+/// Has the service answer the call.
+async fn serve(
+    server: &ServerShared,
+    headers: RequestHeaders,
+    call: &mut OpenCall,
+    deadline: Option<Deadline>,
+) -> Ended {
+    let Some(service) = server.services.get(headers.path.service()) else {
+        return Ended::Returned(Err(headers.path.unknown_service().into()));
+    };
+    let incoming = server_call(server, call, headers, deadline);
+    let mut handler = match unwinding("the service", || service.serve(incoming)) {
+        Ok(handler) => handler,
+        Err(status) => return Ended::Returned(Err(status)),
+    };
+    let ended = run(handler.as_mut(), call, deadline).await;
+    // Destructors are the handler's code too, and decide nothing any more.
+    let _ = unwinding("the handler's destructor", || drop(handler));
+    ended
 }
 
 fn server_call(
@@ -148,16 +245,20 @@ fn server_call(
     }
 }
 
-/// Runs the handler until it returns, or has lost its reason to.
-async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Deadline>) -> Ended {
+/// Runs the handler until it returns, or has lost its reason to; and so an interceptor before it.
+async fn run(
+    mut handler: Pin<&mut (dyn Future<Output = Result<(), Status>> + Send + '_)>,
+    call: &mut OpenCall,
+    deadline: Option<Deadline>,
+) -> Ended {
     let mut timer = LazyTimer::new(deadline);
-    let ended = poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
             if let Poll::Ready(status) = call.recv.poll_pump(cx) {
                 return Poll::Ready(Ended::Returned(Err(status)));
             }
             call.queue.lock().writer_looks_later();
-            match unwinding("a handler", || handler.as_mut().poll(cx)) {
+            match unwinding("the handler", || handler.as_mut().poll(cx)) {
                 Ok(Poll::Ready(outcome)) => return Poll::Ready(Ended::Returned(outcome)),
                 Ok(Poll::Pending) => {}
                 Err(status) => return Poll::Ready(Ended::Returned(Err(status))),
@@ -174,26 +275,7 @@ async fn run(mut handler: Serving<'_>, call: &mut OpenCall, deadline: Option<Dea
         }
         timer.poll_passed(cx).map(|()| Ended::DeadlinePassed)
     })
-    .await;
-    // Destructors are the handler's code too, and decide nothing any more.
-    let _ = unwinding("a handler's destructor", || drop(handler));
-    ended
-}
-
-/// Runs code that is not ours. If it panics, the call ends with UNKNOWN and nothing else does. The
-/// panic's text stays here: it may hold what the client must not know.
-fn unwinding<T>(whose: &str, code: impl FnOnce() -> T) -> Result<T, Status> {
-    // What panicked is not looked at again, so nobody sees what it left half done.
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
-        tracing::error!(panic = panic_text(&*panic), "{whose} panicked");
-        Status::unknown("the handler panicked")
-    })
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&'static str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
+    .await
 }
 
 /// Sends what is queued and the status, and tells how the call ended.
@@ -272,6 +354,19 @@ async fn let_go(call: OpenCall) {
 
 fn call_is_over() -> Status {
     Status::cancelled("the call is over")
+}
+
+/// How much was said in a call.
+fn traffic(call: &OpenCall) -> Traffic {
+    let (messages_received, bytes_received) = call.recv.received();
+    let queue = call.queue.lock();
+    Traffic {
+        messages_received,
+        bytes_received,
+        messages_sent: queue.messages,
+        bytes_sent: queue.queued_bytes,
+        attempts: 0,
+    }
 }
 
 /// One of the calls that a server may have at once.

@@ -12,7 +12,7 @@ use super::drain::DrainReport;
 use super::listen::{Listeners, PlainText, Secure};
 use super::running::Running;
 use super::service::Service;
-use crate::call::Observer;
+use crate::call::{Interceptor, Interceptors};
 use crate::transport::ByteStream;
 
 /// A gRPC server: services, and how they are served.
@@ -29,7 +29,7 @@ use crate::transport::ByteStream;
 pub struct Server {
     pub(super) config: ServerConfig,
     pub(super) services: Vec<Arc<dyn Service>>,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) interceptors: Interceptors,
     pub(super) secure: Arc<dyn Secure>,
 }
 
@@ -39,7 +39,7 @@ impl Server {
         Self {
             config: ServerConfig::default(),
             services: Vec::new(),
-            observer: None,
+            interceptors: Interceptors::default(),
             secure: Arc::new(PlainText),
         }
     }
@@ -62,10 +62,11 @@ impl Server {
         self
     }
 
-    /// Tells `observer` of every call that ends.
+    /// Has `interceptor` see every call, of all services. Several of them are asked in the order in
+    /// which they were added, and told in the opposite order.
     #[must_use]
-    pub fn observe(mut self, observer: impl Observer) -> Self {
-        self.observer = Some(Arc::new(observer));
+    pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(interceptor);
         self
     }
 

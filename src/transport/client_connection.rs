@@ -298,11 +298,13 @@ impl ClientConnection {
         let state = &self.0.state;
         let request = state.check_size(request)?;
         let (response, stream) = {
-            let mut handle = self.0.lock();
-            let Some(send_request) = handle.as_mut().filter(|_| self.is_accepting()) else {
+            let handle = self.0.lock();
+            let Some(send_request) = handle.as_ref().filter(|_| self.is_accepting()) else {
                 return Err(NotOpened::Elsewhere);
             };
-            send_request.send_request(request, false)
+            // h2 counts a stream that was reset until the reset has left. A request that finds no room
+            // for that reason waits inside h2, and the handle that made it takes no other meanwhile.
+            send_request.clone().send_request(request, false)
         }
         .map_err(|error| state.not_opened(&error))?;
         if u32::from(response.stream_id()) >= state.config.stream_id_limit {

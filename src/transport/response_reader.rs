@@ -21,6 +21,7 @@ use http::StatusCode;
 
 use super::client_connection::{ConnectionState, Slot};
 use super::errors::status_of_client_stream;
+use super::peer::Peer;
 use crate::wire::header_size::{STATUS_FIELD_SIZE, check_header_list, header_list_size};
 use crate::wire::response_headers::QUOTED_BODY_LIMIT;
 use crate::wire::{
@@ -89,6 +90,11 @@ impl ResponseReader {
     /// Messages from here on may be so many bytes long, as sent.
     pub(crate) fn limit_messages(&mut self, limit: usize) {
         self.message_limit = limit;
+    }
+
+    /// Who answers.
+    pub(crate) fn peer(&self) -> &Peer {
+        self.connection.peer()
     }
 
     /// Messages and body bytes that came so far.

@@ -76,6 +76,8 @@ pub enum Rejection {
     Status {
         /// How the call ends.
         status: Status,
+        /// Which method was called, where that can be read.
+        path: Option<MethodPath>,
         /// Whether the answer lists the codings that we can read, because the request's is not
         /// among them.
         accept_encoding: bool,
@@ -99,48 +101,29 @@ impl RequestHeaders {
         let Some(content_type) = content_type else {
             return Err(Rejection::Http(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         };
-        Self::parse_call(request, content_type).map_err(|error| Rejection::Status {
+        let reject = |error: WireError, path| Rejection::Status {
             accept_encoding: matches!(error, WireError::UnsupportedRequestEncoding(_)),
             status: error.into(),
+            path,
             content_type,
-        })
-    }
-
-    fn parse_call(request: Parts, content_type: ContentType) -> Result<Self, WireError> {
-        let uri = request.uri.into_parts();
-        let Some(path) = uri.path_and_query else {
-            return Err(WireError::InvalidPath(quote(b"")));
         };
-        let path = MethodPath::parse(path)?;
-        let mut timeout = None;
-        let mut encoding = Encoding::Identity;
-        let mut accept_encoding = AcceptEncoding::IDENTITY;
-        let mut host = None;
-        // One pass, since this is done for every call: most requests have less than ten fields.
-        for (name, value) in &request.headers {
-            match name.as_str() {
-                names::TIMEOUT => timeout = Some(parse_timeout(value.as_bytes())?),
-                names::ENCODING => encoding = parse_encoding(value)?,
-                names::ACCEPT_ENCODING => {
-                    accept_encoding = accept_encoding.with_list(value.as_bytes());
-                }
-                names::HOST if host.is_some() => return Err(WireError::RepeatedHost),
-                names::HOST => host = Some(value),
-                name => check_binary(name, value)?,
-            }
-        }
-        let authority = match (uri.authority, host) {
-            (Some(authority), _) => Some(authority),
-            (None, Some(host)) => Some(parse_host(host)?),
-            (None, None) => None,
+        let uri = request.uri.into_parts();
+        let path = match uri.path_and_query {
+            Some(path) => MethodPath::parse(path),
+            None => Err(WireError::InvalidPath(quote(b""))),
+        };
+        let path = path.map_err(|error| reject(error, None))?;
+        let fields = match Fields::parse(&request.headers, uri.authority) {
+            Ok(fields) => fields,
+            Err(error) => return Err(reject(error, Some(path))),
         };
         Ok(Self {
             path,
-            authority,
+            authority: fields.authority,
             https: uri.scheme == Some(Scheme::HTTPS),
-            timeout,
-            encoding,
-            accept_encoding,
+            timeout: fields.timeout,
+            encoding: fields.encoding,
+            accept_encoding: fields.accept_encoding,
             content_type,
             metadata: Metadata::from_checked_headers(request.headers),
             extensions: request.extensions,
@@ -235,6 +218,7 @@ impl Rejection {
             }
             Self::Status {
                 status,
+                path: _,
                 accept_encoding,
                 content_type,
             } => {
@@ -250,6 +234,47 @@ impl Rejection {
                 response
             }
         }
+    }
+}
+
+/// What the header fields say of a call.
+struct Fields {
+    timeout: Option<Duration>,
+    encoding: Encoding,
+    accept_encoding: AcceptEncoding,
+    authority: Option<Authority>,
+}
+
+impl Fields {
+    fn parse(headers: &HeaderMap, authority: Option<Authority>) -> Result<Self, WireError> {
+        let mut timeout = None;
+        let mut encoding = Encoding::Identity;
+        let mut accept_encoding = AcceptEncoding::IDENTITY;
+        let mut host = None;
+        // One pass, since this is done for every call: most requests have less than ten fields.
+        for (name, value) in headers {
+            match name.as_str() {
+                names::TIMEOUT => timeout = Some(parse_timeout(value.as_bytes())?),
+                names::ENCODING => encoding = parse_encoding(value)?,
+                names::ACCEPT_ENCODING => {
+                    accept_encoding = accept_encoding.with_list(value.as_bytes());
+                }
+                names::HOST if host.is_some() => return Err(WireError::RepeatedHost),
+                names::HOST => host = Some(value),
+                name => check_binary(name, value)?,
+            }
+        }
+        let authority = match (authority, host) {
+            (Some(authority), _) => Some(authority),
+            (None, Some(host)) => Some(parse_host(host)?),
+            (None, None) => None,
+        };
+        Ok(Self {
+            timeout,
+            encoding,
+            accept_encoding,
+            authority,
+        })
     }
 }
 

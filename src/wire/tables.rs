@@ -1,10 +1,10 @@
 //! What a call's end means when it ends without a status: two tables, row for row as the
-//! documents have them.
+//! documents have them. And a third one, for a status that comes from elsewhere than the call.
 //!
 //! They are read in one direction only. A server never turns a status into an HTTP status: a call
 //! that failed is an HTTP success, 200, and says so in its trailers.
 //!
-//! Spec: gRPC-HTTP2 §Errors; gRPC, HTTP to gRPC Status Code Mapping; gRPC-Codes.
+//! Spec: gRPC-HTTP2 §Errors; gRPC, HTTP to gRPC Status Code Mapping; gRPC-Codes; gRFC A54.
 
 use crate::spec::http2::error;
 use crate::wire::status::Code;
@@ -55,5 +55,32 @@ pub const fn code_for_http_status(status: u16) -> Code {
         431 => HEADER_FIELDS_TOO_LARGE,
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
+    }
+}
+
+/// The code of a call that failed because something else did which was to prepare it: call credentials,
+/// a resolver, a balancer.
+///
+/// Seven codes say something about what the call asks for, which only the server's application can
+/// know. From anyone else they are a mistake: INTERNAL.
+#[must_use]
+pub const fn code_for_control_plane(code: Code) -> Code {
+    match code {
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::DataLoss => Code::Internal,
+        Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::Unauthenticated => code,
     }
 }

@@ -16,10 +16,12 @@ mod compression;
 mod corpus;
 mod deadline;
 mod faults;
+mod interceptors;
 mod lifecycle;
 mod malformed;
 mod metadata;
 mod meter;
+mod recorder;
 mod regressions;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;

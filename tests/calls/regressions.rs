@@ -304,13 +304,13 @@ async fn a_service_that_panics_at_once_ends_one_call() {
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_ends_no_connection() {
+async fn an_interceptor_that_panics_ends_no_connection() {
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
     let probe = Probe::default();
     let server = Server::new()
         .add(probe.clone())
-        .observe(|call: &barewire::CallRecord<'_>| {
-            assert_ne!(call.path.method(), "Refuse", "the observer is at fault");
+        .intercept(|call: &barewire::CallRecord<'_>| {
+            assert_ne!(call.path.method(), "Refuse", "the interceptor is at fault");
         });
     tokio::spawn(server.serve_io(theirs));
     let client = Client::over(ours).await;

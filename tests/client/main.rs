@@ -15,7 +15,14 @@
 #[path = "../calls/chance.rs"]
 mod chance;
 mod faults;
+mod interceptors;
 mod proxy;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/recorder.rs"]
+mod recorder;
 mod resolve;
 mod resolve_clock;
 // What `inside` compiles once more finds the layer below where it is in the library.

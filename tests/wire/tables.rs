@@ -1,8 +1,8 @@
-//! `wire::tables`: P111, P117, D2, D4.
+//! `wire::tables`: P111, P117, P122, D2, D4.
 
 use barewire::spec::http2::error_name;
 use barewire::wire::Code;
-use barewire::wire::tables::{code_for_http_status, code_for_reset};
+use barewire::wire::tables::{code_for_control_plane, code_for_http_status, code_for_reset};
 
 #[test]
 #[rustfmt::skip]
@@ -46,5 +46,22 @@ fn p111_an_http_status_has_a_code_when_grpc_status_is_missing() {
             _ => Code::Unknown,    // 200, 418, 505, 800 among them
         };
         assert_eq!(code_for_http_status(status), code, "{status}");
+    }
+}
+
+#[test]
+fn p122_what_only_an_application_may_say_is_internal_from_anyone_else() {
+    for code in Code::ALL {
+        let expected = match code.name() {
+            "INVALID_ARGUMENT"
+            | "NOT_FOUND"
+            | "ALREADY_EXISTS"
+            | "FAILED_PRECONDITION"
+            | "ABORTED"
+            | "OUT_OF_RANGE"
+            | "DATA_LOSS" => Code::Internal,
+            _ => code,
+        };
+        assert_eq!(code_for_control_plane(code), expected, "{code}");
     }
 }
