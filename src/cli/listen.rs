@@ -42,20 +42,17 @@ impl Sockets {
 
     /// Listens on a port of all addresses of this machine.
     pub(super) fn open_everywhere(port: u16) -> Result<Self, StartError> {
-        let open = |address: SocketAddr| {
-            let mut sockets = Self::default();
-            sockets.open_host(&[address], &[]).map(|()| sockets)
-        };
+        let all_of_ipv4 = (Ipv4Addr::UNSPECIFIED, port).into();
         // All of IPv6 is all of IPv4 too, where there is IPv6.
-        match open((Ipv6Addr::UNSPECIFIED, port).into()) {
-            Err(StartError::Listen { why, .. }) if is_missing(&why) => {
-                open((Ipv4Addr::UNSPECIFIED, port).into())
-            }
-            outcome => outcome,
-        }
-        .map_err(|error| match error {
-            StartError::Listen { why, .. } => StartError::ListenOnPort { port, why },
-            other => other,
+        let opened = match open((Ipv6Addr::UNSPECIFIED, port).into(), &[]) {
+            Err(why) if is_missing(&why) => open(all_of_ipv4, &[]),
+            opened => opened,
+        };
+        let (listener, address) = opened.map_err(|why| StartError::ListenOnPort { port, why })?;
+        Ok(Self {
+            listeners: vec![listener],
+            addresses: vec![address],
+            left_out: Vec::new(),
         })
     }
 

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::client::{
@@ -270,11 +269,12 @@ fn echoes_are_back(headers: &Metadata, trailers: Option<&Metadata>) -> Result<()
         vec![ECHO_INITIAL_VALUE],
         initial,
     )?;
-    let trailing: Vec<Bytes> = trailers
+    let trailing: Vec<Vec<u8>> = trailers
         .into_iter()
         .flat_map(|trailers| trailers.get_all_bin(ECHO_TRAILING))
+        .map(|value| value.to_vec())
         .collect();
-    let expected = vec![Bytes::from_static(ECHO_TRAILING_VALUE)];
+    let expected = vec![ECHO_TRAILING_VALUE.to_vec()];
     equal(
         "trailing metadata of x-grpc-test-echo-trailing-bin",
         expected,

@@ -34,8 +34,11 @@ pub struct Case {
     pub about: &'static str,
     /// Which server it is for.
     pub group: CaseGroup,
-    run: for<'a> fn(&'a Run) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>,
+    run: for<'a> fn(&'a Run) -> Running<'a>,
 }
+
+/// A case being run.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 /// Which server a case is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +168,7 @@ impl Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A case being run.
+/// What a case works with.
 #[derive(Clone)]
 pub(super) struct Run {
     pub(super) client: TestClient,

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
 use prost::Message as _;
 use tokio::time::timeout;
 
@@ -35,7 +34,7 @@ pub(super) async fn orca_per_rpc(run: &Run) -> Result<(), Failure> {
     let response = run.service.unary_call(run.request(message)).await;
     let trailers = succeeded("UnaryCall", response)?.trailers;
     // More than one value would say that some proxy has added its own.
-    let values: Vec<Bytes> = trailers.get_all_bin(LOAD_METRICS).collect();
+    let values: Vec<_> = trailers.get_all_bin(LOAD_METRICS).collect();
     let [value] = &*values else {
         return Err(Failure::new(
             format!("one {LOAD_METRICS} in the trailers"),

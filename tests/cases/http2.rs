@@ -1,22 +1,25 @@
 //! The negative cases: our client against a server that misbehaves on HTTP/2.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use tokio::time::timeout;
+use barewire::{Channel, ChannelConfig};
 
 use crate::http2_server::{Http2Server, Misbehaves, Seen};
-use crate::support::{client, run};
+use crate::support::{client_of, run};
 
 /// Runs a case against a server that misbehaves, and tells what the server saw.
 async fn passes(name: &str, misbehaves: Misbehaves) -> Seen {
-    let server = Http2Server::start(misbehaves).await;
-    let client = client(server.address);
+    let server = Http2Server::new(misbehaves);
+    let config = ChannelConfig {
+        dialer: Some(Arc::new(server.clone())),
+        ..ChannelConfig::default()
+    };
+    let client =
+        client_of(move || Channel::with_config("passthrough:///server", config.clone()).unwrap());
     run(&client, name)
         .await
         .unwrap_or_else(|failure| panic!("{name}: {failure}"));
-    timeout(Duration::from_secs(20), server.seen_all())
-        .await
-        .expect("the client closes its connections")
+    server.seen_all().await
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,20 +6,20 @@
 //! Written in: gRPC-Interop (negative HTTP/2), RFC 9113 §4.1, §6.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use barewire::interop::proto::testing::{Payload, SimpleResponse};
 use barewire::wire::framing::{RawMessage, encode_message};
+use barewire::{Address, ByteStream, Dialer, Dialing};
 use bytes::Bytes;
 use prost::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::raw::{
-    ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS,
-    WINDOW_UPDATE, block, frame,
+    ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, block, frame,
 };
 
 /// How the server misbehaves.
@@ -35,10 +35,11 @@ pub enum Misbehaves {
     SmallDataFrames,
 }
 
-/// The server, and what it saw.
+/// The server, and what it saw. It is dialled by pipes, in which no clock but the test's own counts.
+#[derive(Clone)]
 pub struct Http2Server {
-    pub address: SocketAddr,
-    seen: Arc<Shared>,
+    misbehaves: Misbehaves,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
@@ -61,37 +62,40 @@ pub struct Seen {
 }
 
 impl Http2Server {
-    /// A server, until the test ends.
-    pub async fn start(misbehaves: Misbehaves) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::<Shared>::default();
-        let shared = Arc::clone(&seen);
-        tokio::spawn(async move {
-            loop {
-                let (io, _) = listener.accept().await.unwrap();
-                let number = {
-                    let mut seen = shared.lock();
-                    seen.connections += 1;
-                    seen.connections - 1
-                };
-                let connection = Connection::new(number, misbehaves, io, Arc::clone(&shared));
-                tokio::spawn(connection.serve());
-            }
-        });
-        Self { address, seen }
+    pub fn new(misbehaves: Misbehaves) -> Self {
+        Self {
+            misbehaves,
+            shared: Arc::default(),
+        }
     }
 
     /// What it saw, once all its connections have ended.
     pub async fn seen_all(&self) -> Seen {
         loop {
-            let changed = self.seen.changed.notified();
-            let seen = self.seen.lock().clone();
+            let changed = self.shared.changed.notified();
+            let seen = self.shared.lock().clone();
             if seen.connections > 0 && seen.ended == seen.connections {
                 return seen;
             }
-            changed.await;
+            timeout(PATIENCE, changed)
+                .await
+                .expect("the client closes its connections");
         }
+    }
+}
+
+impl Dialer for Http2Server {
+    fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let number = {
+            let mut seen = self.shared.lock();
+            seen.connections += 1;
+            seen.connections - 1
+        };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(Connection::new(number, self.misbehaves, theirs, shared).serve());
+        let ours: Box<dyn ByteStream> = Box::new(ours);
+        Box::pin(std::future::ready(Ok(ours)))
     }
 }
 
@@ -104,7 +108,7 @@ impl Shared {
 struct Connection {
     number: usize,
     misbehaves: Misbehaves,
-    io: TcpStream,
+    io: DuplexStream,
     shared: Arc<Shared>,
     /// What is to be written.
     out: Vec<u8>,
@@ -123,7 +127,7 @@ struct Stream {
 }
 
 impl Connection {
-    fn new(number: usize, misbehaves: Misbehaves, io: TcpStream, shared: Arc<Shared>) -> Self {
+    fn new(number: usize, misbehaves: Misbehaves, io: DuplexStream, shared: Arc<Shared>) -> Self {
         Self {
             number,
             misbehaves,

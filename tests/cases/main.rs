@@ -5,6 +5,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::type_complexity,
+    clippy::wildcard_enum_match_arm,
     missing_docs,
     unreachable_pub
 )]

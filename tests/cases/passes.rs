@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use barewire::interop::Case;
+use barewire::interop::{self, Case};
 use barewire::{Channel, ChannelConfig, ClientCertificates, ClientTls, Server, ServerTls};
+use tokio::net::TcpListener;
 
 use crate::certificates::Certificates;
-use crate::support::{cases, client, client_of, run, run_all, server, start};
+use crate::support::{cases, client, client_of, client_of_nobody, run, run_all};
 
 #[tokio::test(start_paused = true)]
 async fn every_case_passes_in_clear_text() {
-    run_all(&client(server().await)).await;
+    run_all(&client()).await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn every_case_passes_over_tls() {
     let made = Certificates::make();
     let tls = ServerTls::from_pem(
@@ -21,31 +22,30 @@ async fn every_case_passes_over_tls() {
         made.key.as_bytes(),
         ClientCertificates::None,
     );
-    let address = start(Server::new().tls(tls.unwrap())).await;
+    let server = interop::add_all(Server::new()).tls(tls.unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(server.serve(listener));
+
     let tls = ClientTls::with_roots(made.authority.as_bytes()).unwrap();
     let config = ChannelConfig {
         tls: Some(tls.server_name("foo.test.google.fr").unwrap()),
         ..ChannelConfig::default()
     };
-    let target = format!("https://{address}");
     let connect = move || Channel::with_config(&target, config.clone()).unwrap();
     run_all(&client_of(connect)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_case_passes_with_metadata_on_every_call() {
-    let mut client = client(server().await);
+    let mut client = client();
     client.metadata.insert("tenant", "blue").unwrap();
     run_all(&client).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_case_fails_on_a_server_that_has_nothing() {
-    let client = client_of(|| {
-        let (client, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(Server::new().serve_io(theirs));
-        Channel::over(client)
-    });
+    let client = client_of_nobody();
     let mut passed = Vec::new();
     for case in cases() {
         if client.run(case).await.is_ok() {
@@ -63,11 +63,7 @@ async fn a_case_fails_on_a_server_that_has_nothing() {
 
 #[tokio::test]
 async fn a_request_that_is_not_taken_fails_as_the_response_says() {
-    let client = client_of(|| {
-        let (client, theirs) = tokio::io::duplex(64 * 1024);
-        tokio::spawn(Server::new().serve_io(theirs));
-        Channel::over(client)
-    });
+    let client = client_of_nobody();
     for case in ["client_streaming", "ping_pong", "orca_oob"] {
         let failure = run(&client, case).await.unwrap_err();
         assert!(
@@ -79,9 +75,7 @@ async fn a_request_that_is_not_taken_fails_as_the_response_says() {
 
 #[tokio::test]
 async fn a_failure_tells_what_was_expected_and_what_came() {
-    let failure = run(&client(server().await), "rst_after_data")
-        .await
-        .unwrap_err();
+    let failure = run(&client(), "rst_after_data").await.unwrap_err();
     let text = "expected UnaryCall to end with INTERNAL; came OK";
     assert_eq!(failure.to_string(), text);
 }

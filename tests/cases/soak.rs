@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use barewire::Channel;
-use barewire::interop::{Failure, SoakOptions};
+use barewire::interop::{Failure, SoakOptions, TestClient};
 
-use crate::support::{client, client_of, run, server};
+use crate::support::{client, client_of, pipe, run};
 
 fn text(outcome: Result<(), Failure>) -> String {
     match outcome {
@@ -19,7 +19,6 @@ fn text(outcome: Result<(), Failure>) -> String {
 #[tokio::test(start_paused = true)]
 #[rustfmt::skip]
 async fn a_soak_fails_by_its_limits() {
-    let address = server().await;
     let second = Duration::from_secs(1);
     let default = SoakOptions::default();
     let cases = [
@@ -32,7 +31,7 @@ async fn a_soak_fails_by_its_limits() {
         (SoakOptions { response_size: u32::MAX, max_failures: 10, ..default },  "passed"),
     ];
     for (soak, outcome) in cases {
-        let client = barewire::interop::TestClient { soak: soak.clone(), ..client(address) };
+        let client = TestClient { soak: soak.clone(), ..client() };
         for case in ["rpc_soak", "channel_soak"] {
             assert_eq!(text(run(&client, case).await), outcome, "{case} {soak:?}");
         }
@@ -41,13 +40,12 @@ async fn a_soak_fails_by_its_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn channel_soak_takes_a_new_channel_each_time() {
-    let address = server().await;
     for (case, expected) in [("rpc_soak", 1), ("channel_soak", 11)] {
         let channels = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&channels);
         let client = client_of(move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Channel::lazy(&format!("http://{address}")).unwrap()
+            Channel::over(pipe())
         });
         assert_eq!(text(run(&client, case).await), "passed");
         assert_eq!(channels.load(Ordering::SeqCst), expected, "{case}");

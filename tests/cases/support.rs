@@ -1,27 +1,31 @@
 //! What runs a case here.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use barewire::interop::{self, Case, CaseGroup, Failure, SoakOptions, TestClient};
 use barewire::{Channel, Metadata, Server};
-use tokio::net::TcpListener;
+use tokio::io::DuplexStream;
 
-/// A server with all that the cases call, until the test ends.
-pub async fn server() -> SocketAddr {
-    start(Server::new()).await
+/// A pipe to a server with all that the cases call, until the test ends. A pipe, since no clock but the
+/// test's own counts in it.
+pub fn pipe() -> DuplexStream {
+    pipe_to(interop::add_all(Server::new()))
 }
 
-pub async fn start(server: Server) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(interop::add_all(server).serve(listener));
-    address
+pub fn pipe_to(server: Server) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(server.serve_io(theirs));
+    ours
 }
 
-/// A client of a server in clear text.
-pub fn client(address: SocketAddr) -> TestClient {
-    client_of(move || Channel::lazy(&format!("http://{address}")).unwrap())
+/// A client whose every channel has a server of its own.
+pub fn client() -> TestClient {
+    client_of(|| Channel::over(pipe()))
+}
+
+/// A client of a server that has nothing.
+pub fn client_of_nobody() -> TestClient {
+    client_of(|| Channel::over(pipe_to(Server::new())))
 }
 
 pub fn client_of(connect: impl Fn() -> Channel + Send + Sync + 'static) -> TestClient {
