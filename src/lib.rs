@@ -47,6 +47,25 @@
 //! Server::new().add(Shout).serve(listener).await
 //! # }
 //! ```
+//!
+//! # A client
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use barewire::{Channel, MethodPath, Request, Response, Status};
+//!
+//! # async fn run() -> Result<(), Status> {
+//! let channel = Channel::connect("http://127.0.0.1:50051").await?;
+//!
+//! // A call by hand. The code generator writes a method for each call of a `.proto` file.
+//! let path = MethodPath::from_static("/example.Shout/Loud");
+//! let request = Request::new("hello".to_owned()).with_timeout(Duration::from_secs(2));
+//! let response: Response<String> = channel.unary(path, request).await?;
+//! assert_eq!(response.message, "HELLO");
+//! # Ok(())
+//! # }
+//! ```
 
 // Generated code names this crate as its users do, inside of it too.
 extern crate self as barewire;
@@ -79,9 +98,10 @@ pub use call::{
 };
 #[cfg(feature = "client")]
 pub use client::{
-    AttemptPolicy, Backoff, Channel, ChannelConfig, Credentials, Destination, HedgingPolicy,
-    LoadBalancingConfig, MethodConfig, Outbound, RetryPolicy, RetryThrottling, Scheme,
-    ServiceConfig, ServiceConfigError, Target, TargetError, proxy, resolve,
+    AttemptPolicy, Backend, Backoff, Balancer, Balancing, CallInfo, Channel, ChannelConfig,
+    ConnectivityState, Credentials, Destination, HedgingPolicy, LoadBalancingConfig, MethodConfig,
+    Outbound, RetryPolicy, RetryThrottling, Scheme, ServiceConfig, ServiceConfigError, Target,
+    TargetError, proxy, resolve,
 };
 #[cfg(feature = "server")]
 pub use server::{

@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::TlsError;
 use crate::tutorial::RouteDatabaseError;
+use crate::{Code, Origin, Status, TlsError};
 
 /// Why a command does not start.
 #[derive(Debug, thiserror::Error)]
@@ -334,14 +334,79 @@ fn why_not_read(why: &io::Error) -> String {
 
 /// What the system says, without its number for it.
 fn reason(why: &io::Error) -> String {
-    let text = why.to_string();
-    let end = text.find(" (os error").unwrap_or(text.len());
-    text.get(..end).unwrap_or(&text).to_owned()
+    without_error_number(&why.to_string())
 }
 
-/// The sentence in what clap says of a command line that it does not understand, and whom to ask:
-/// `command`, such as `barewire serve`.
-pub fn usage_error(rendered: &str, command: &str) -> String {
+fn without_error_number(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((before, rest)) => match rest.split_once(')') {
+            Some((_, after)) => format!("{before}{after}"),
+            None => before.to_owned(),
+        },
+        None => text.to_owned(),
+    }
+}
+
+/// Why a command that calls a server does not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// It does not even start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The address is none.
+    #[error("{}", printable(&.0.message))]
+    Target(Status),
+    /// A call ended badly.
+    #[error("{}", why_ended(address, status))]
+    Ended {
+        /// Where the server is, as the command line has it.
+        address: String,
+        /// How the call ended.
+        status: Status,
+    },
+    /// What came cannot be printed.
+    #[error("cannot print what came: {}; check where the output goes", reason(.0))]
+    Print(io::Error),
+}
+
+fn why_ended(address: &str, status: &Status) -> String {
+    let code = status.code;
+    let message = printable(&without_error_number(&status.message));
+    match status.origin {
+        // What is known of a connection that did not come to be is in the message, the remedy too if
+        // there is one.
+        Origin::Local if code == Code::Unavailable && message.contains("; ") => message,
+        Origin::Local if code == Code::Unavailable => format!(
+            "{message}; check that a server listens at {address}, or start one: barewire serve"
+        ),
+        Origin::Local if code == Code::DeadlineExceeded => {
+            format!("{message}; wait longer with --timeout")
+        }
+        Origin::Local => format!("the call of {address} failed with {code}: {message}"),
+        Origin::Peer if code == Code::Unimplemented => format!(
+            "{address} ended the call with {code}: {message}; check that it serves this tutorial"
+        ),
+        Origin::Peer => format!("{address} ended the call with {code}: {message}"),
+    }
+}
+
+/// Of what a terminal is shown, a server must not choose the control characters.
+fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for letter in text.chars() {
+        if letter.is_control() {
+            printable.extend(letter.escape_default());
+        } else {
+            printable.push(letter);
+        }
+    }
+    printable
+}
+
+/// The sentence in what clap says of a command line that it does not understand. `command` is the part
+/// of it that was understood, and `names` what may follow that, if something else did.
+pub fn usage_error(rendered: &str, command: &str, names: &[&str]) -> String {
     let parts: Vec<&str> = rendered
         .lines()
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
@@ -350,5 +415,10 @@ pub fn usage_error(rendered: &str, command: &str) -> String {
         .collect();
     let sentence = parts.join("; ");
     let sentence = sentence.strip_prefix("error: ").unwrap_or(&sentence);
-    format!("{sentence}; {command} --help tells what there is")
+    let names = if names.is_empty() {
+        String::new()
+    } else {
+        format!("; there are {}", names.join(", "))
+    };
+    format!("{sentence}{names}; {command} --help tells what there is")
 }

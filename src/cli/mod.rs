@@ -8,11 +8,13 @@
 //! | `tls_files.rs` | certificate and key files to TLS of either side, and again when they were renewed |
 //! | `signals.rs` | what the system tells the server to do |
 //! | `log.rs` | a line for each call |
+//! | `tutorial.rs` | `barewire tutorial`: what the tutorials' own clients do |
+//! | `options.rs` | flags that all commands share which call a server |
 //! | `messages.rs` | what went wrong, why, and what to try |
 //!
-//! Standard output tells what the server does, standard error is for the log and for the one sentence
-//! that says why the server could not start. Neither is ever in its way: what nobody reads, what no
-//! disk takes, is left out.
+//! Standard output tells what a server does and what a client hears. Standard error is for the log, and
+//! for the one sentence that says why a command failed. Neither is ever in a server's way: what nobody
+//! reads, what no disk takes, is left out.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ mod interop;
 mod listen;
 mod log;
 pub mod messages;
+mod options;
 mod serve;
 #[cfg(unix)]
 mod signals;
@@ -31,6 +34,7 @@ mod signals;
 #[path = "signals_elsewhere.rs"]
 mod signals;
 mod tls_files;
+mod tutorial;
 
 /// gRPC on the bare wire.
 #[derive(Parser)]
@@ -47,6 +51,13 @@ enum Command {
     /// Run the interop tests of gRPC, with other implementations of it or among ourselves.
     #[command(subcommand)]
     Interop(interop::InteropCommand),
+    /// Do what the clients of the gRPC tutorials do.
+    #[command(
+        subcommand,
+        subcommand_value_name = "NAME",
+        subcommand_help_heading = "Names"
+    )]
+    Tutorial(tutorial::Tutorial),
 }
 
 /// Does what the command line says.
@@ -58,11 +69,15 @@ pub fn run() -> ExitCode {
         Ok(Cli {
             command: Some(Command::Interop(command)),
         }) => interop::run(&command),
+        Ok(Cli {
+            command: Some(Command::Tutorial(tutorial)),
+        }) => tutorial::run(&tutorial),
         Ok(Cli { command: None }) => {
             say(&Cli::command().render_help().to_string());
             ExitCode::SUCCESS
         }
-        // Help and version come as errors that are none. So does help for a command that has commands.
+        // Help and version come as errors that are none, and so does help for who names only half of
+        // a command.
         Err(error)
             if !error.use_stderr()
                 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
@@ -71,25 +86,28 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let rendered = error.render().to_string();
-            complain(&messages::usage_error(&rendered, &asked_command()));
+            complain(&explain(&error));
             ExitCode::from(2)
         }
     }
 }
 
-/// The command that the command line begins with, as far as there is one: `barewire interop client`.
-fn asked_command() -> String {
-    let mut name = "barewire".to_owned();
+/// What is wrong with the command line, and whose help tells more.
+fn explain(error: &clap::Error) -> String {
     let mut command = Cli::command();
-    for word in std::env::args().skip(1) {
-        let Some(next) = command.find_subcommand(&word) else {
+    let mut words = command.get_name().to_owned();
+    for argument in std::env::args_os().skip(1) {
+        let Some(next) = command.find_subcommand(argument).cloned() else {
             break;
         };
-        name = format!("{name} {word}");
-        command = next.clone();
+        words = format!("{words} {}", next.get_name());
+        command = next;
     }
-    name
+    let mut names = Vec::new();
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        names.extend(command.get_subcommands().map(clap::Command::get_name));
+    }
+    messages::usage_error(&error.render().to_string(), &words, &names)
 }
 
 /// Writes to standard output. Whoever no longer listens there is no reason to stop.

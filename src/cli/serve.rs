@@ -300,7 +300,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "write seconds as a number, such as 40 or 0.5".to_owned())
 }
 
-fn parse_interval(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_interval(text: &str) -> Result<Duration, String> {
     let interval = parse_seconds(text)?;
     if interval.is_zero() {
         return Err("write seconds above zero, such as 40 or 0.5".to_owned());

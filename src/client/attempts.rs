@@ -21,14 +21,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::channel::ChannelShared;
+use super::balance::{CallInfo, Picked};
 use super::hedge::{HedgeDecision, HedgeRules, HedgeState};
 use super::outgoing::Outgoing;
-use super::pick::{CallInfo, Picked};
 use super::replay::Replay;
 use super::retry::{AttemptEnd, Decision, RetryRules, RetryState, Unprocessed};
 use super::retry_policy::AttemptPolicy;
-use crate::transport::client_connection::{NotOpened, Slot};
+use crate::transport::client_connection::NotOpened;
 use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
 use crate::transport::send::SendHalf;
@@ -47,8 +46,6 @@ pub(super) struct Attempt {
     finished: bool,
     /// Nothing can be sent any more. Why, the reader knows.
     gone: bool,
-    /// The balancer counts it as long as the attempt lives.
-    _picked: Picked,
 }
 
 /// The attempts of a call that is not committed to one of them yet.
@@ -73,12 +70,10 @@ enum Policy {
 
 /// A connection with room for a stream that is being found.
 struct Opening {
-    line: FindingLine,
+    line: Pin<Box<dyn Future<Output = Result<Picked, Status>> + Send>>,
     /// Attempts that went before this one.
     previous: u32,
 }
-
-type FindingLine = Pin<Box<dyn Future<Output = Result<(Picked, Slot), Status>> + Send>>;
 
 /// What the attempts come to.
 pub(super) enum Outcome {
@@ -203,7 +198,7 @@ impl Attempts {
             };
             let Opening { previous, .. } = self.opening.swap_remove(index);
             let over = match line {
-                Ok((picked, slot)) => self.open(picked, slot, previous, replay),
+                Ok(picked) => self.open(picked, previous, replay),
                 // A policy may have this tried again; nothing else.
                 Err(status) => self.failed(status, Unprocessed::Maybe, previous, replay),
             };
@@ -278,13 +273,13 @@ impl Attempts {
 
     fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {
         let info = CallInfo::of(&self.outgoing.headers);
-        if let Some(picked) = self.outgoing.channel.pool.try_pick(&info)
-            && let Some(slot) = picked.connection.try_slot()
-        {
-            return self.open(picked, slot, previous, replay);
+        match self.outgoing.channel.pool.try_pick(&info) {
+            Some(picked) => self.open(picked, previous, replay),
+            None => {
+                self.find_line(previous);
+                None
+            }
         }
-        self.find_line(previous);
-        None
     }
 
     fn find_line(&mut self, previous: u32) {
@@ -292,14 +287,8 @@ impl Attempts {
         self.opening.push(Opening { line, previous });
     }
 
-    fn open(
-        &mut self,
-        picked: Picked,
-        slot: Slot,
-        previous: u32,
-        replay: &mut Replay,
-    ) -> Option<Status> {
-        let stream = match self.outgoing.open(&picked.connection, slot, previous) {
+    fn open(&mut self, picked: Picked, previous: u32, replay: &mut Replay) -> Option<Status> {
+        let stream = match self.outgoing.open(picked, previous) {
             Ok(stream) => stream,
             // Nothing left this process, and a connection that takes streams may be there.
             Err(NotOpened::Elsewhere) => {
@@ -317,7 +306,6 @@ impl Attempts {
             sent: 0,
             finished: false,
             gone: false,
-            _picked: picked,
         };
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
@@ -548,14 +536,8 @@ fn with_hedge_rules<T>(
 }
 
 /// Finds a connection with room for one more stream.
-async fn find_line(outgoing: Arc<Outgoing>) -> Result<(Picked, Slot), Status> {
-    let channel: &ChannelShared = &outgoing.channel;
+async fn find_line(outgoing: Arc<Outgoing>) -> Result<Picked, Status> {
     let info = CallInfo::of(&outgoing.headers);
-    loop {
-        let picked = channel.pool.pick(outgoing.wait_for_ready, &info).await?;
-        // A connection that says GOAWAY meanwhile sends its queue away.
-        if let Ok(slot) = picked.connection.slot().await {
-            return Ok((picked, slot));
-        }
-    }
+    let pool = &outgoing.channel.pool;
+    pool.pick(outgoing.wait_for_ready, &info).await
 }

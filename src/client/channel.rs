@@ -2,17 +2,22 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU32, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::Authority;
 
 use super::config::ChannelConfig;
-use super::pick::Pool;
+use super::connectivity::ConnectivityState;
 use super::policies::Policies;
+use super::pool::Pool;
+use super::proxy::ProxyDialer;
 use super::random::Random;
+use super::resolve::{Dns, Fixed, Resolver};
+use super::security::{Security, security_of};
+use super::target::{Scheme, Target};
 use crate::call::{Interceptor, Interceptors};
-use crate::transport::connect::{Address, Connector, Dialer, Dialing, SystemDialer};
+use crate::transport::connect::{Address, Connector, Dialer, Dialing, SecureClient, SystemDialer};
 use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
 
@@ -27,40 +32,130 @@ pub struct Channel {
 pub(crate) struct ChannelShared {
     pub(super) config: ChannelConfig,
     pub(super) pool: Pool,
-    pub(super) authority: Authority,
-    pub(super) https: bool,
-    pub(super) policies: Option<Arc<Policies>>,
+    pub(super) line: Line,
     pub(super) random: Random,
     /// Bytes that calls keep for further attempts.
     pub(super) replay_bytes: AtomicUsize,
 }
 
+/// Where a channel leads, as its calls need to know it.
+pub(crate) struct Line {
+    /// What `:authority` says.
+    pub(super) authority: Authority,
+    /// It is TLS all the way.
+    pub(super) https: bool,
+    /// It does not leave this machine.
+    private: bool,
+}
+
 impl Channel {
+    /// Connects to a target and waits until that is done.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read, or cannot be connected to.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives the attempt up.
+    pub async fn connect(target: &str) -> Result<Self, Status> {
+        let channel = Self::lazy(target)?;
+        channel.ready().await?;
+        Ok(channel)
+    }
+
+    /// A channel to a target. It connects when the first call is made.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read.
+    pub fn lazy(target: &str) -> Result<Self, Status> {
+        Self::with_config(target, ChannelConfig::default())
+    }
+
+    /// As [`lazy`](Self::lazy), with these limits, timers and wishes.
+    ///
+    /// # Errors
+    ///
+    /// The target cannot be read, or the configuration contradicts itself.
+    pub fn with_config(target: &str, config: ChannelConfig) -> Result<Self, Status> {
+        config.check().map_err(Status::internal)?;
+        let target = Target::parse(target)?;
+        let Security { secure, authority } = security_of(&target, &config)?;
+        let authority = [config.authority.clone(), authority].into_iter().flatten();
+        let authority = authority.chain([target.authority.clone()]).next();
+        let authority = parse_authority(authority.unwrap_or_default())?;
+
+        let (proxy, no_dialer) = match config.dialer {
+            Some(_) => (None, false),
+            None => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let proxy = config.proxy.proxy_for(&target, variable);
+                (
+                    proxy.map_err(|error| Status::internal(error.to_string()))?,
+                    true,
+                )
+            }
+        };
+        // A dialer of the user's may lead anywhere.
+        let private = no_dialer && matches!(target.scheme, Scheme::Unix | Scheme::UnixAbstract);
+        let dialer = config.dialer.clone().unwrap_or_else(|| {
+            Arc::new(SystemDialer {
+                user_timeout: config
+                    .http2
+                    .keepalive()
+                    .map(|_| config.http2.keepalive_timeout),
+            })
+        });
+        let (dialer, resolver): (Arc<dyn Dialer>, Arc<dyn Resolver>) = match proxy {
+            // The proxy looks the name up.
+            Some(proxy) => (
+                Arc::new(ProxyDialer { proxy, dialer }),
+                Arc::new(Fixed::unresolved(&target)),
+            ),
+            None => (
+                dialer,
+                config.resolver.clone().unwrap_or_else(|| Arc::new(Dns)),
+            ),
+        };
+        let https = secure.is_some();
+        let connector = connector(dialer, secure, &config);
+        let pool = Pool::new(config.clone(), connector, resolver, target);
+        let line = Line {
+            authority,
+            https,
+            private,
+        };
+        Ok(Self::on(pool, line, config))
+    }
+
     /// A channel on a byte stream that exists already, such as one end of [`tokio::io::duplex`]. When
     /// it ends, so does the channel: it cannot be made anew.
     pub fn over(io: impl ByteStream + 'static) -> Self {
-        let dialer = Once(Mutex::new(Some(Box::new(io))));
-        let address = Address::Named("in-process".to_owned());
-        Self::to(address, Arc::new(dialer), ChannelConfig::default())
+        Self::over_with(io, ChannelConfig::default())
     }
 
-    fn to(address: Address, dialer: Arc<dyn Dialer>, config: ChannelConfig) -> Self {
-        let connector = Connector {
-            dialer,
-            secure: None,
-            http2: Arc::new(config.http2.clone()),
+    /// As [`over`](Self::over), with these limits, timers and wishes. Those that are about addresses and
+    /// TLS mean nothing here.
+    pub fn over_with(io: impl ByteStream + 'static, config: ChannelConfig) -> Self {
+        let dialer = Once(Mutex::new(Some(Box::new(io))));
+        let connector = connector(Arc::new(dialer), None, &config);
+        let address = Address::Named("in-process".to_owned());
+        let pool = Pool::once(config.clone(), connector, address);
+        let line = Line {
+            authority: Authority::from_static("localhost"),
+            https: false,
+            private: false,
         };
-        let policies = config
-            .service_config
-            .clone()
-            .map(|config| Arc::new(Policies::new(config)));
+        Self::on(pool, line, config)
+    }
+
+    fn on(pool: Pool, line: Line, config: ChannelConfig) -> Self {
         Self {
             interceptors: Interceptors::default(),
             shared: Arc::new(ChannelShared {
-                pool: Pool::new(connector, address),
-                authority: Authority::from_static("localhost"),
-                https: false,
-                policies,
+                pool,
+                line,
                 random: Random::new(),
                 replay_bytes: AtomicUsize::new(0),
                 config,
@@ -77,28 +172,59 @@ impl Channel {
         self
     }
 
-    /// Interim.
-    pub fn lazy(target: &str) -> Result<Self, Status> {
-        Self::with_config(target, ChannelConfig::default())
+    /// What the channel can do for a call at the moment.
+    #[must_use]
+    pub fn state(&self) -> ConnectivityState {
+        self.shared.pool.state()
     }
 
-    /// Interim.
-    pub fn with_config(target: &str, config: ChannelConfig) -> Result<Self, Status> {
-        let target = target.strip_prefix("http://").unwrap_or(target);
-        let address = match target.parse() {
-            Ok(address) => Address::Tcp(address),
-            Err(_) => Address::Named(target.to_owned()),
-        };
-        Ok(Self::to(
-            address,
-            Arc::new(SystemDialer { user_timeout: None }),
-            config,
+    /// Waits until the state is another one than `from`, and yields it. States that last only a moment
+    /// may be missed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn state_changed(&self, from: ConnectivityState) -> ConnectivityState {
+        self.shared.pool.state_changed(from).await
+    }
+
+    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    pub fn connect_now(&self) {
+        self.shared.pool.connect_now();
+    }
+
+    /// Connects, if the channel is idle, and waits until it is READY.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot connect. It goes on trying.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe.
+    pub async fn ready(&self) -> Result<(), Status> {
+        self.shared.pool.ready().await
+    }
+}
+
+fn parse_authority(text: String) -> Result<Authority, Status> {
+    Authority::try_from(text.as_str()).map_err(|_| {
+        Status::internal(format!(
+            "{text:?} cannot be sent as an authority; set ChannelConfig::authority"
         ))
-    }
+    })
+}
 
-    /// Interim.
-    pub async fn connect(target: &str) -> Result<Self, Status> {
-        Self::lazy(target)
+fn connector(
+    dialer: Arc<dyn Dialer>,
+    secure: Option<Arc<dyn SecureClient>>,
+    config: &ChannelConfig,
+) -> Connector {
+    Connector {
+        dialer,
+        secure,
+        http2: Arc::new(config.http2.clone()),
+        asked_too_often: AtomicU32::new(0),
     }
 }
 
@@ -111,12 +237,12 @@ impl fmt::Debug for Channel {
 impl ChannelShared {
     /// Whether nobody on the way can read what is said, whichever connection it goes over.
     pub(super) fn is_secure(&self) -> bool {
-        self.https
+        self.line.https || self.line.private
     }
 
     /// What the service's owner asks of clients now.
     pub(super) fn policies(&self) -> Option<Arc<Policies>> {
-        self.policies.clone()
+        self.pool.policies()
     }
 }
 

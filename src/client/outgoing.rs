@@ -3,12 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::balance::Picked;
 use super::channel::ChannelShared;
 use super::policies::Policies;
 use super::retry_policy::{AttemptPolicy, MethodConfig};
 use super::throttle::Throttle;
 use crate::call::Deadline;
-use crate::transport::client_connection::{ClientConnection, ClientStream, NotOpened, Slot};
+use crate::transport::client_connection::{ClientStream, NotOpened};
 use crate::wire::{RequestHeaders, Status};
 
 /// A call that is to be made.
@@ -47,12 +48,7 @@ impl Outgoing {
     /// # Errors
     ///
     /// The connection takes no more streams; the request cannot be sent; its time is over.
-    pub(super) fn open(
-        &self,
-        connection: &ClientConnection,
-        slot: Slot,
-        previous: u32,
-    ) -> Result<ClientStream, NotOpened> {
+    pub(super) fn open(&self, picked: Picked, previous: u32) -> Result<ClientStream, NotOpened> {
         let timeout = match self.deadline.map(Deadline::remaining) {
             Some(left) if left.is_zero() => {
                 return Err(NotOpened::Refused(deadline_passed("before it was sent")));
@@ -60,6 +56,7 @@ impl Outgoing {
             timeout => timeout,
         };
         let request = self.headers.to_attempt(timeout, previous);
+        let Picked { connection, slot } = picked;
         let mut stream = connection.open_stream(slot, request)?;
         stream.reader.limit_messages(self.max_response_bytes);
         Ok(stream)

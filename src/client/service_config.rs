@@ -17,7 +17,6 @@
 
 mod dns_choices;
 mod field;
-#[expect(dead_code, reason = "the channel that uses it comes next")]
 mod in_force;
 mod parse;
 
@@ -27,6 +26,8 @@ use super::flaw::Flaw;
 use super::retry_policy::MethodConfig;
 use super::throttle::RetryThrottling;
 use crate::wire::MethodPath;
+
+pub(super) use in_force::ConfigInForce;
 
 /// What the owner of a service asks of all its clients. Plain data; nothing is asked by default.
 ///

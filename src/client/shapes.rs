@@ -191,8 +191,8 @@ impl Plan {
         let shared = self.channel.shared;
         let headers = RequestHeaders {
             path: self.path,
-            authority: Some(shared.authority.clone()),
-            https: shared.https,
+            authority: Some(shared.line.authority.clone()),
+            https: shared.line.https,
             timeout: None,
             encoding: self.encoding,
             accept_encoding: AcceptEncoding::SUPPORTED,

@@ -132,7 +132,7 @@ impl ClientHttp2Config {
     }
 
     /// The keepalive time that holds.
-    pub(super) fn keepalive(&self) -> Option<Duration> {
+    pub(crate) fn keepalive(&self) -> Option<Duration> {
         self.keepalive_time.map(|time| time.max(SHORTEST_KEEPALIVE))
     }
 

@@ -642,7 +642,7 @@ impl Driver {
         };
         let last_read_at = self.meter.lock().counts().last_read_at;
         let timeout = self.state.config.keepalive_timeout;
-        if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at <= *sent_at) {
+        if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at < *sent_at) {
             return match self.poll_until(after(sent_at, timeout), cx) {
                 Poll::Ready(()) => Err(format!(
                     "keepalive: the server did not answer a PING within {timeout:?}"

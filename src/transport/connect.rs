@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,6 +69,8 @@ pub(crate) struct Connector {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) secure: Option<Arc<dyn SecureClient>>,
     pub(crate) http2: Arc<ClientHttp2Config>,
+    /// How often a server said that we ask too often whether it is alive.
+    pub(crate) asked_too_often: AtomicU32,
 }
 
 /// The step at which a connection failed.
@@ -133,7 +136,7 @@ impl Connector {
         };
 
         let phase = ConnectPhase::Http2;
-        let opening = ClientConnection::open(io, peer, Arc::clone(&self.http2));
+        let opening = ClientConnection::open(io, peer, self.http2());
         timeout_at(deadline, opening)
             .await
             .map_err(|_| late(phase))?
@@ -144,6 +147,28 @@ impl Connector {
                 };
                 failed(phase, error.to_string(), remedy)
             })
+    }
+}
+
+impl Connector {
+    /// From now on connections ask half as often whether the server is alive: one has complained.
+    /// gRFC A8.
+    pub(crate) fn ask_less_often(&self) {
+        self.asked_too_often.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn http2(&self) -> Arc<ClientHttp2Config> {
+        let times = self.asked_too_often.load(Ordering::Relaxed);
+        match self.http2.keepalive() {
+            Some(time) if times > 0 => {
+                let factor = 2_u32.saturating_pow(times);
+                Arc::new(ClientHttp2Config {
+                    keepalive_time: Some(time.saturating_mul(factor)),
+                    ..ClientHttp2Config::clone(&self.http2)
+                })
+            }
+            Some(_) | None => Arc::clone(&self.http2),
+        }
     }
 }
 

@@ -13,12 +13,13 @@
 //! | `Contact` | `contact.rs` | a server that pushes to its clients |
 //!
 //! What they say, to the letter, is what their clients expect. [`add_all`] adds them to a server;
-//! their messages are in [`proto`].
+//! their messages are in [`proto`], and the clients that go with them in [`clients`].
 
 use std::time::Duration;
 
 use crate::Server;
 
+pub mod clients;
 mod contact;
 mod greeter;
 mod hello;

@@ -19,3 +19,4 @@ mod stop;
 #[path = "../calls/support.rs"]
 mod support;
 mod tls;
+mod tutorial;

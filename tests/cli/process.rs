@@ -134,7 +134,7 @@ impl Drop for Serving {
 }
 
 /// The lines of a stream as they come, to its end.
-fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+pub fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
     let (send, receive) = channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines() {

@@ -30,12 +30,21 @@ use barewire::wire;
 
 mod attempts;
 mod backoff;
+mod connectivity;
 mod corpus;
 mod hedge;
+mod idle;
 mod inside;
+mod least_request;
+mod names_again;
+mod net;
+mod pick_first;
 mod random;
+mod resolved_config;
 mod retry;
 mod retry_policy;
+mod round_robin;
+mod scaling;
 mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;

@@ -9,6 +9,7 @@
     unreachable_pub
 )]
 
+mod clients;
 mod contact;
 mod conversation;
 mod greeter;

@@ -13,7 +13,6 @@
 //!
 //! Spec: gRPC-Naming, RFC 8305 §4.
 
-#[expect(dead_code, reason = "the channel comes next")]
 pub(crate) mod clock;
 mod dns;
 mod fixed;
