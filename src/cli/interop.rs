@@ -63,7 +63,8 @@ pub(super) struct ClientOptions {
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
     server_port: u16,
 
-    /// With TLS, the host that the server's certificate must be for, and that is asked for
+    /// The host that is asked for, and that the server's certificate must be for [default: the host of
+    /// the server]
     #[arg(long, value_name = "HOST")]
     server_host_override: Option<String>,
 
@@ -254,6 +255,7 @@ fn find_cases(name: &str) -> Result<Vec<&'static Case>, StartError> {
 fn build_client(options: &ClientOptions) -> Result<TestClient, StartError> {
     let config = ChannelConfig {
         tls: client_tls(options)?,
+        authority: options.server_host_override.clone(),
         service_config: match &options.service_config_json {
             Some(json) => Some(parse_service_config(json)?),
             None => None,

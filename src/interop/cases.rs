@@ -1,6 +1,6 @@
 //! The standard cases, one function each, named as in the document.
 //!
-//! Written in: gRPC-Interop (Client).
+//! Spec: gRPC-Interop (Client).
 
 use std::time::Duration;
 

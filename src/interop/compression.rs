@@ -3,7 +3,7 @@
 //! Those of the client begin with a message that says it is compressed and is not. A server that takes
 //! it does not look, so that nothing could be learnt from what it says of the others.
 //!
-//! Written in: gRPC-Interop (client_compressed_unary and its like), gRPC-Compression.
+//! Spec: gRPC-Interop (client_compressed_unary and its like), gRPC-Compression.
 
 use super::client::{
     Failure, Run, ends, equal, failed, is_large, is_zeros, large_request, next, sent, succeeded,

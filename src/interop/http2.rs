@@ -1,7 +1,7 @@
 //! The cases against a server that misbehaves on HTTP/2, one function each, named as in the document.
 //! Every one makes the call of `large_unary`. What the server sees is for the server to judge.
 //!
-//! Written in: gRPC-Interop (negative HTTP/2), gRPC-HTTP2 §Errors.
+//! Spec: gRPC-Interop (negative HTTP/2), gRPC-HTTP2 §Errors.
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //!   FullDuplexCall orca_oob_report ──▶ Load ──▶ StreamCoreMetrics, once in each interval
 //! ```
 //!
-//! Written in: gRPC-Interop (ORCA), gRFC A51.
+//! Spec: gRPC-Interop (ORCA), gRFC A51.
 
 use std::fmt;
 use std::sync::Arc;

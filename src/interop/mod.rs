@@ -20,7 +20,7 @@
 //! What is left out: the cases that want credentials of Google Cloud, and `cacheable_unary`, which
 //! wants a call made by GET and a caching proxy to answer it.
 //!
-//! Written in: gRPC-Interop.
+//! Spec: gRPC-Interop.
 
 mod cases;
 mod client;

@@ -3,7 +3,7 @@
 //! There, a load balancer takes the reports. No balancer here goes by load, so the cases take them
 //! where such a balancer would: from the trailers of a call, and from a stream on the same channel.
 //!
-//! Written in: gRPC-Interop (ORCA), gRFC A51.
+//! Spec: gRPC-Interop (ORCA), gRFC A51.
 
 use std::collections::HashMap;
 use std::time::Duration;

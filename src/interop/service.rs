@@ -7,7 +7,7 @@
 //! What is not done: nobody is told who they are (`fill_username`, `fill_oauth_scope`), since that
 //! takes accounts of Google Cloud, nor how they came here (`fill_grpclb_route_type`).
 //!
-//! Written in: gRPC-Interop (Server).
+//! Spec: gRPC-Interop (Server).
 
 use std::fmt;
 use std::process;

@@ -1,6 +1,6 @@
 //! The cases that take long: the same large call, again and again.
 //!
-//! Written in: gRPC-Interop (rpc_soak, channel_soak).
+//! Spec: gRPC-Interop (rpc_soak, channel_soak).
 
 use std::time::Duration;
 

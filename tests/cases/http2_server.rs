@@ -3,7 +3,7 @@
 //! It understands no request: every one is that of `large_unary`, and is answered as such. It obeys
 //! the client's windows, and leaves the client all the room it wants.
 //!
-//! Written in: gRPC-Interop (negative HTTP/2), RFC 9113 §4.1, §6.
+//! Spec: gRPC-Interop (negative HTTP/2), RFC 9113 §4.1, §6.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
