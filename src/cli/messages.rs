@@ -373,10 +373,14 @@ pub enum CallError {
 fn why_ended(address: &str, status: &Status) -> String {
     let code = status.code;
     let message = printable(&without_error_number(&status.message));
+    // Of a connection that did not come to be the message says all that is known, the remedy too if
+    // there is one. Of several addresses it says what the last one had to say.
+    let has_remedy = || {
+        let last = message.rsplit_once("; the last: ");
+        last.map_or(&*message, |(_, last)| last).contains("; ")
+    };
     match status.origin {
-        // What is known of a connection that did not come to be is in the message, the remedy too if
-        // there is one.
-        Origin::Local if code == Code::Unavailable && message.contains("; ") => message,
+        Origin::Local if code == Code::Unavailable && has_remedy() => message,
         Origin::Local if code == Code::Unavailable => format!(
             "{message}; check that a server listens at {address}, or start one: barewire serve"
         ),

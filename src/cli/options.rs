@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::messages::CallError;
 use super::serve::parse_interval;
+use super::tls_files::ClientTlsOptions;
 use crate::{Channel, ChannelConfig, Encoding, MethodConfig, ServiceConfig};
 
 /// How to call.
@@ -18,6 +19,9 @@ pub(super) struct ChannelOptions {
     /// Compress requests
     #[arg(long)]
     gzip: bool,
+
+    #[command(flatten)]
+    tls: ClientTlsOptions,
 }
 
 impl ChannelOptions {
@@ -37,6 +41,12 @@ impl ChannelOptions {
                 default_method: Some(method),
                 ..ServiceConfig::default()
             }),
+            // Without a flag the target says whether there is TLS.
+            tls: if self.tls.any() {
+                Some(self.tls.load()?)
+            } else {
+                None
+            },
             ..ChannelConfig::default()
         };
         Channel::with_config(target, config).map_err(CallError::Target)

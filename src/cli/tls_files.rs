@@ -96,6 +96,7 @@ impl Renewal {
 
 /// A client's flags for TLS, for every command that calls.
 #[derive(Args)]
+#[command(next_help_heading = "TLS, which https:// asks for, and any of these")]
 pub(super) struct ClientTlsOptions {
     /// Trust servers with these certificates, in PEM, or signed by them [default: the roots of the
     /// system]
@@ -115,7 +116,6 @@ pub(super) struct ClientTlsOptions {
     server_name: Option<String>,
 }
 
-#[expect(dead_code, reason = "the commands that call come next")]
 impl ClientTlsOptions {
     /// Whether a flag asks for TLS.
     pub(super) fn any(&self) -> bool {

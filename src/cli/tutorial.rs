@@ -13,14 +13,13 @@ use super::signals::{Hangup, Signal, Signals};
 use crate::Channel;
 use crate::tutorial::clients::{self, WalkError};
 
-/// Whose client to be.
+/// Whose client to be. The flags for the server stand last: what came after them would be listed with
+/// those of TLS.
 #[derive(Subcommand)]
 #[command(disable_help_subcommand = true)]
 pub(super) enum Tutorial {
     /// Be greeted, as in gRPC's quick start: helloworld.Greeter
     Greeter {
-        #[command(flatten)]
-        server: Callee,
         /// Whom to greet
         #[arg(long, value_name = "TEXT", default_value = "you")]
         name: String,
@@ -28,22 +27,24 @@ pub(super) enum Tutorial {
         /// SayHelloBidiStream
         #[arg(long)]
         all: bool,
+        #[command(flatten)]
+        server: Callee,
     },
     /// Be greeted ten times, twice: hellostreamingworld.MultiGreeter
     MultiGreeter {
-        #[command(flatten)]
-        server: Callee,
         /// Whom to greet
         #[arg(long, value_name = "TEXT", default_value = "you")]
         name: String,
+        #[command(flatten)]
+        server: Callee,
     },
     /// Be greeted once: greet.Greeter
     Greet {
-        #[command(flatten)]
-        server: Callee,
         /// Whom to greet
         #[arg(long, value_name = "TEXT", default_value = "world")]
         name: String,
+        #[command(flatten)]
+        server: Callee,
     },
     /// Hear ten numbers: number_stream.NumberService
     #[command(mut_arg("address", |address| address.default_value("localhost:50052")))]
@@ -75,11 +76,11 @@ pub(super) enum Tutorial {
     },
     /// Report, and take tasks until Ctrl-C: Contact
     Contact {
-        #[command(flatten)]
-        server: Callee,
         /// How many tasks to take before leaving [default: all that come]
         #[arg(long, value_name = "NUMBER")]
         count: Option<u64>,
+        #[command(flatten)]
+        server: Callee,
     },
 }
 

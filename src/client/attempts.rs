@@ -30,7 +30,7 @@ use super::retry_policy::AttemptPolicy;
 use crate::transport::client_connection::NotOpened;
 use crate::transport::peer::Peer;
 use crate::transport::response_reader::{Head, ResponseReader};
-use crate::transport::send::SendHalf;
+use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 
@@ -44,6 +44,8 @@ pub(super) struct Attempt {
     sent: usize,
     /// END_STREAM was handed over.
     finished: bool,
+    /// What was handed over may not have left: the server need not have room for it.
+    ahead: bool,
     /// Nothing can be sent any more. Why, the reader knows.
     gone: bool,
 }
@@ -153,10 +155,20 @@ impl Attempts {
             .any(|attempt| attempt.is_up_to_date(replay))
     }
 
+    /// Whether some attempt can send no more, so that its response is to be looked at.
+    pub(super) fn is_any_gone(&self) -> bool {
+        self.running.iter().any(Attempt::is_gone)
+    }
+
     /// Hands over as much as there is room for.
-    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+    pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
         for attempt in &mut self.running {
             attempt.write(replay, cx);
+        }
+        if self.last
+            && let [attempt] = self.running.as_slice()
+        {
+            replay.keep_from(attempt.sent);
         }
     }
 
@@ -243,7 +255,13 @@ impl Attempts {
     }
 
     /// An attempt was answered by Trailers-Only, which does not commit the call if it failed.
-    fn ended(&mut self, attempt: Box<Attempt>, trailers: Trailers, replay: &mut Replay) -> Event {
+    fn ended(
+        &mut self,
+        mut attempt: Box<Attempt>,
+        trailers: Trailers,
+        replay: &mut Replay,
+    ) -> Event {
+        attempt.finish();
         let Err(status) = &trailers.outcome else {
             self.commit();
             return Event::Over(Outcome::Ended(attempt, trailers));
@@ -305,6 +323,7 @@ impl Attempts {
             previous,
             sent: 0,
             finished: false,
+            ahead: false,
             gone: false,
         };
         attempt.send_request_of_one_message(replay);
@@ -504,13 +523,17 @@ impl Attempt {
         if let Some(message) = replay.only() {
             self.sent = 1;
             self.finished = true;
-            self.gone |= self.send.send_whole(message).is_err();
+            match self.send.send_whole(message) {
+                Ok(sent) => self.ahead = sent == Sent::Perhaps,
+                Err(Gone) => self.gone = true,
+            }
         }
     }
 
     /// The response has ended. If the request has not, nobody is interested in the rest of it.
     pub(super) fn finish(&mut self) {
-        if !self.finished && !self.gone {
+        let may_wait = self.ahead || self.send.is_blocked();
+        if (!self.finished || may_wait) && !self.gone {
             self.send.stop();
         }
     }

@@ -137,7 +137,7 @@ impl Call {
         let _inside = span.enter();
         self.replay.finish();
         match &mut self.phase {
-            Phase::Trying(attempts) => attempts.write(&self.replay, cx),
+            Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
             Phase::Answered(attempt) => attempt.write(&self.replay, cx),
             Phase::Ended(_) => {}
         }
@@ -156,8 +156,10 @@ impl Call {
 
     fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         if let Phase::Trying(attempts) = &mut self.phase {
-            attempts.write(&self.replay, cx);
-            if attempts.is_up_to_date(&self.replay) {
+            attempts.write(&mut self.replay, cx);
+            // Who only sends must not miss that nobody listens any more, nor keep all that was said.
+            let news = attempts.is_any_gone() || self.replay.is_too_long();
+            if !news && attempts.is_up_to_date(&self.replay) {
                 return Poll::Ready(Ok(()));
             }
             // What becomes of the attempts is seen below.
@@ -236,10 +238,7 @@ impl Call {
                 self.headers = headers;
                 self.phase = Phase::Answered(attempt);
             }
-            Outcome::Ended(mut attempt, trailers) => {
-                attempt.finish();
-                self.end_with(trailers, 0);
-            }
+            Outcome::Ended(_, trailers) => self.end_with(trailers, 0),
             Outcome::Failed(status) => self.end(Err(status)),
         }
         Poll::Ready(())

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::frame_counts::FrameLimits;
+use super::large_blocks::{BlockMeasure, LargeBlocks};
 use super::limits::{check_frame_size, check_windows};
 use super::rate::Rate;
 
@@ -34,7 +35,8 @@ pub struct ClientHttp2Config {
     /// stream is reset, far above it the connection ends. Default 64 KiB.
     pub max_header_list_size: u32,
     /// Header bytes, in RFC 9113 count, that a response's headers and its trailers may have, each:
-    /// RESOURCE_EXHAUSTED. Default 16 KiB.
+    /// RESOURCE_EXHAUSTED. At most a quarter of `max_header_list_size`, so that what h2 cuts is never
+    /// mistaken for the whole. Default 16 KiB.
     pub max_metadata_size: usize,
     /// Header fields that a response's headers and its trailers may have, each:
     /// RESOURCE_EXHAUSTED. Default 256.
@@ -122,6 +124,13 @@ impl ClientHttp2Config {
     pub fn check(&self) -> Result<(), String> {
         check_windows(self.stream_window, self.connection_window)?;
         check_frame_size(self.max_frame_size)?;
+        let (list, metadata) = (self.max_header_list_size, self.max_metadata_size);
+        if usize::try_from(list / 4).is_ok_and(|quarter| quarter < metadata) {
+            return Err(format!(
+                "max_header_list_size is {list}, but must be at least four times \
+                 max_metadata_size ({metadata})"
+            ));
+        }
         if self.max_concurrent_streams == 0 {
             return Err("max_concurrent_streams is 0, but must be at least 1".to_owned());
         }
@@ -138,7 +147,7 @@ impl ClientHttp2Config {
 
     /// What the connection's frames are counted against. How often a server asks whether we are alive
     /// is its own affair, within reason.
-    pub(super) fn frame_limits(&self) -> FrameLimits {
+    pub(super) fn frame_limits(&self, large: LargeBlocks) -> FrameLimits {
         FrameLimits {
             window_update_slack: self.window_update_slack,
             pings: self.pings,
@@ -146,6 +155,7 @@ impl ClientHttp2Config {
             settings_frames: self.settings_frames,
             idle_frames: self.idle_frames,
             faulty_streams: None,
+            header_blocks: Some(BlockMeasure::new(self.max_metadata_size, large)),
         }
     }
 }

@@ -32,6 +32,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::Io;
 use super::client_config::ClientHttp2Config;
 use super::frame_counts::{Abuse, GoAway};
+use super::large_blocks::LargeBlocks;
 use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::response_reader::ResponseReader;
@@ -56,6 +57,8 @@ struct Handle {
 pub(crate) struct ConnectionState {
     peer: Peer,
     pub(super) config: Arc<ClientHttp2Config>,
+    /// Responses with more header fields than we take.
+    large_blocks: LargeBlocks,
     /// Streams that may still be opened.
     slots: Semaphore,
     /// Streams to end before one of them gives its slot back: the server takes fewer than it did.
@@ -80,6 +83,8 @@ pub(crate) struct ConnectionState {
 pub(crate) struct Farewell {
     /// In words.
     pub(crate) why: Cow<'static, str>,
+    /// The words are those of the server's GOAWAY.
+    pub(crate) goaway: bool,
     /// The server says that we ask too often whether it is alive.
     pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
@@ -159,7 +164,8 @@ impl ClientConnection {
         peer: Peer,
         config: Arc<ClientHttp2Config>,
     ) -> Result<Self, OpenError> {
-        let meter = SharedMeter::client(io, config.frame_limits());
+        let large_blocks = LargeBlocks::default();
+        let meter = SharedMeter::client(io, config.frame_limits(large_blocks.clone()));
         let (send_request, mut h2) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(config.stream_window)
@@ -173,6 +179,11 @@ impl ClientConnection {
             .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
             .handshake::<_, Bytes>(meter.clone())
             .await?;
+        // A server may wait for all of our preface before it speaks, and SETTINGS are a part of that. h2
+        // writes them when it is polled, which is too early to read.
+        meter.lock().hold_reads(true);
+        let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut h2).poll(cx))).await;
+        meter.lock().hold_reads(false);
         poll_fn(|cx| poll_first_bytes(&meter, cx)).await?;
         poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
@@ -183,13 +194,13 @@ impl ClientConnection {
             if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
                 return Poll::Ready(Err(error.into()));
             }
-            if meter.counts().settings {
+            if meter.counts().settings_obeyed > 0 {
                 return Poll::Ready(Ok(()));
             }
             Poll::Pending
         })
         .await?;
-        let state = Arc::new(ConnectionState::new(peer, config));
+        let state = Arc::new(ConnectionState::new(peer, config, large_blocks));
         let mut driver = Driver::new(h2, meter, Arc::clone(&state));
         driver.follow_settings();
         tokio::spawn(driver.run());
@@ -307,12 +318,13 @@ impl ClientConnection {
             send_request.clone().send_request(request, false)
         }
         .map_err(|error| state.not_opened(&error))?;
-        if u32::from(response.stream_id()) >= state.config.stream_id_limit {
+        let id = u32::from(response.stream_id());
+        if id >= state.config.stream_id_limit {
             state.say_farewell(Farewell::WORN);
         }
         Ok(ClientStream {
             send: SendHalf::new(stream, None),
-            reader: ResponseReader::new(response, Arc::clone(state), slot),
+            reader: ResponseReader::new(response, id, Arc::clone(state), slot),
         })
     }
 }
@@ -347,10 +359,11 @@ impl Drop for Handle {
 }
 
 impl ConnectionState {
-    fn new(peer: Peer, config: Arc<ClientHttp2Config>) -> Self {
+    fn new(peer: Peer, config: Arc<ClientHttp2Config>, large_blocks: LargeBlocks) -> Self {
         Self {
             peer,
             config,
+            large_blocks,
             slots: Semaphore::new(0),
             owed: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
@@ -373,27 +386,35 @@ impl ConnectionState {
         usize::try_from(self.config.stream_window).unwrap_or(usize::MAX)
     }
 
+    /// What is wrong with a header block that h2 has cut or refused, if there was one on this stream.
+    pub(super) fn header_list_too_large(&self, stream: u32) -> Option<WireError> {
+        let size = self.large_blocks.take(stream)?;
+        let limit = self.config.max_metadata_size;
+        Some(WireError::HeaderListTooLarge { size, limit })
+    }
+
     /// Why the streams of this connection ended, which h2 reports as `error`.
     pub(super) fn why_it_ended(&self, error: &h2::Error) -> String {
         if let Some(cut) = self.cut.get() {
             return cut.clone();
         }
-        let farewell = self.farewell.borrow();
-        match (&*farewell, error.get_io()) {
-            (Some(farewell), _) if !farewell.lost => farewell.why.clone().into_owned(),
-            (_, Some(error)) => error.to_string(),
-            (_, None) => error.to_string(),
+        match &*self.farewell.borrow() {
+            Some(farewell) => farewell.why.clone().into_owned(),
+            None => text_of(error),
         }
     }
 
     /// No more streams from here on; whoever waits for a slot looks elsewhere.
     fn say_farewell(&self, farewell: Farewell) {
-        self.accepting.store(false, Ordering::Release);
-        self.slots.close();
+        self.stop_accepting();
         self.farewell.send_if_modified(|said| match said {
             // That it takes no more was said; that it is gone is news.
             Some(before) if before.lost || !farewell.lost => false,
             Some(before) => {
+                // GOAWAY tells more than how the socket was closed after it.
+                if !before.goaway {
+                    before.why = farewell.why;
+                }
                 before.lost = true;
                 true
             }
@@ -402,6 +423,11 @@ impl ConnectionState {
                 true
             }
         });
+    }
+
+    fn stop_accepting(&self) {
+        self.accepting.store(false, Ordering::Release);
+        self.slots.close();
     }
 
     /// The server takes so many streams at once. Called by the driver alone.
@@ -437,6 +463,8 @@ impl ConnectionState {
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
         if error.is_go_away() || error.is_io() || error.is_reset() {
+            // h2 knows before the driver does, and nobody should ask again until that says why.
+            self.stop_accepting();
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
@@ -482,11 +510,13 @@ impl Drop for Waiting<'_> {
 impl Farewell {
     const CLOSED: Self = Self {
         why: Cow::Borrowed("the channel has closed the connection"),
+        goaway: false,
         too_many_pings: false,
         lost: false,
     };
     const WORN: Self = Self {
         why: Cow::Borrowed("the connection has used up its stream ids"),
+        goaway: false,
         too_many_pings: false,
         lost: false,
     };
@@ -501,6 +531,7 @@ impl Farewell {
         };
         Self {
             why: why.into(),
+            goaway: true,
             too_many_pings: *code == error_code::ENHANCE_YOUR_CALM && text.contains(TOO_MANY_PINGS),
             lost: false,
         }
@@ -516,7 +547,7 @@ struct Driver {
     pings: Option<h2::PingPong>,
     meter: SharedMeter,
     state: Arc<ConnectionState>,
-    /// SETTINGS of the server that were taken to heart.
+    /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
     goaway_heard: bool,
     ping_sent_at: Option<Instant>,
@@ -558,6 +589,7 @@ impl Driver {
         };
         self.state.say_farewell(Farewell {
             why,
+            goaway: false,
             too_many_pings: false,
             lost: true,
         });
@@ -593,7 +625,7 @@ impl Driver {
             let meter = self.meter.lock();
             let counts = meter.counts();
             let goaway = counts.goaway.clone().filter(|_| !self.goaway_heard);
-            (counts.settings_frames_received, goaway, counts.abuse)
+            (counts.settings_obeyed, goaway, counts.abuse)
         };
         if settings != self.settings_followed {
             self.follow_settings();
@@ -613,7 +645,7 @@ impl Driver {
         let header_limit = {
             let meter = self.meter.lock();
             let counts = meter.counts();
-            self.settings_followed = counts.settings_frames_received;
+            self.settings_followed = counts.settings_obeyed;
             counts.peer_max_header_list_size
         };
         let own = usize::try_from(self.state.config.max_concurrent_streams).unwrap_or(usize::MAX);
@@ -642,6 +674,8 @@ impl Driver {
         };
         let last_read_at = self.meter.lock().counts().last_read_at;
         let timeout = self.state.config.keepalive_timeout;
+        // The answer may come in the moment of the PING, on a clock that is coarse or stands still. What
+        // came before the PING is older than that.
         if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at < *sent_at) {
             return match self.poll_until(after(sent_at, timeout), cx) {
                 Poll::Ready(()) => Err(format!(

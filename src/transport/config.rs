@@ -180,6 +180,7 @@ impl Http2Config {
             settings_frames: self.settings_frames,
             idle_frames: self.idle_frames,
             faulty_streams: Some(self.faulty_streams),
+            header_blocks: None,
         }
     }
 

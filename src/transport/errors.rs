@@ -30,7 +30,14 @@ pub(crate) fn status_of_server_stream(error: &h2::Error) -> Status {
 /// A stream that the server refused, or that is above the last one of its GOAWAY, was not seen by its
 /// application. gRPC-HTTP2 §Errors; gRFC A6 §Transparent Retries.
 #[cfg(feature = "client")]
-pub(crate) fn status_of_client_stream(error: &h2::Error, connection: &ConnectionState) -> Status {
+pub(super) fn status_of_client_stream(
+    error: &h2::Error,
+    stream: u32,
+    connection: &ConnectionState,
+) -> Status {
+    if let Some(error) = connection.header_list_too_large(stream) {
+        return error.into();
+    }
     let peer = connection.peer();
     match error.reason() {
         Some(h2::Reason::REFUSED_STREAM) if error.is_reset() && error.is_remote() => {

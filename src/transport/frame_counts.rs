@@ -9,6 +9,7 @@
 use tokio::time::Instant;
 
 use super::frame_scanner::{Found, FrameHead};
+use super::large_blocks::BlockMeasure;
 use super::ping_policy::PingPolicy;
 use super::rate::{Bucket, Rate};
 use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting};
@@ -24,6 +25,7 @@ pub(super) struct FrameLimits {
     pub(super) settings_frames: Rate,
     pub(super) idle_frames: Rate,
     pub(super) faulty_streams: Option<Rate>,
+    pub(super) header_blocks: Option<BlockMeasure>,
 }
 
 /// A GOAWAY of the peer.
@@ -45,8 +47,8 @@ pub(crate) struct FrameCounts {
     pub(crate) settings: bool,
     /// The peer acknowledged ours.
     pub(crate) settings_acked: bool,
-    /// How many SETTINGS of the peer came, acknowledgements left out.
-    pub(crate) settings_frames_received: u64,
+    /// How many SETTINGS of the peer we acknowledged: h2 does so when it obeys them.
+    pub(crate) settings_obeyed: u64,
     /// The peer's last GOAWAY.
     pub(crate) goaway: Option<GoAway>,
     /// The header list size that the peer said it accepts.
@@ -70,6 +72,7 @@ pub(crate) struct FrameCounts {
     settings_frames: Bucket,
     idle_frames: Bucket,
     faulty_streams: Option<Bucket>,
+    header_blocks: Option<BlockMeasure>,
     /// Words for the GOAWAY that h2 is about to write.
     pub(super) goaway_text: Option<&'static str>,
 }
@@ -85,7 +88,7 @@ impl FrameCounts {
             header_block_since: None,
             settings: false,
             settings_acked: false,
-            settings_frames_received: 0,
+            settings_obeyed: 0,
             goaway: None,
             peer_max_header_list_size: None,
             abuse: None,
@@ -102,6 +105,7 @@ impl FrameCounts {
             settings_frames: Bucket::new(limits.settings_frames, now),
             idle_frames: Bucket::new(limits.idle_frames, now),
             faulty_streams: limits.faulty_streams.map(|rate| Bucket::new(rate, now)),
+            header_blocks: limits.header_blocks,
             goaway_text: None,
         }
     }
@@ -142,6 +146,9 @@ impl FrameCounts {
             }
             frame_type::HEADERS | frame_type::CONTINUATION => {
                 self.header_block_since.get_or_insert(self.now);
+                if let Some(measure) = &mut self.header_blocks {
+                    measure.head(head);
+                }
                 return;
             }
             frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
@@ -161,7 +168,6 @@ impl FrameCounts {
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
                 self.settings |= !ack;
-                self.settings_frames_received += u64::from(!ack);
                 (!self.settings_frames.take(self.now)).then_some("too_many_settings")
             }
             // PING acknowledgements, PRIORITY, and types that we do not know.
@@ -210,6 +216,8 @@ impl FrameCounts {
                         policy.answered();
                     }
                 }
+                let ack = head.flags & flag::ACK != 0;
+                self.settings_obeyed += u64::from(head.kind == frame_type::SETTINGS && ack);
                 None
             }
             Found::Payload(head, payload, follow) => match head.kind {

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The scanner is handed bytes as they pass, cut anywhere, and tells of each frame when its nine
-//! bytes are known. Payloads are skipped, but for the short ones that say something about the
-//! connection: those are kept and told of when they are whole.
+//! bytes are known. Payloads are skipped, but for those that say something about the connection: their
+//! start is kept and told of when they are whole.
 //!
 //! Spec: RFC 9113 §4.1.
 
@@ -48,8 +48,8 @@ impl FrameHead {
 pub(crate) enum Found<'a> {
     /// A frame begins.
     Head(FrameHead),
-    /// The payload of a short frame about the connection is whole. So many bytes of those handed in
-    /// follow it.
+    /// The payload of a frame about the connection has passed; this is its start, and if it is short
+    /// all of it. So many bytes of those handed in follow it.
     Payload(FrameHead, &'a [u8], usize),
     /// The last byte of a header block has passed.
     BlockEnd,
@@ -143,7 +143,8 @@ impl FrameScanner {
         let (now, rest) = bytes.split_at(taken);
         self.payload_left -= taken;
         if let Some(kept) = &mut self.kept {
-            kept.bytes.extend_from_slice(now);
+            let room = KEPT_LIMIT.saturating_sub(kept.bytes.len());
+            kept.bytes.extend(now.iter().take(room));
             if self.payload_left == 0 {
                 found(Found::Payload(kept.head, &kept.bytes, rest.len()));
                 self.kept = None;
@@ -157,15 +158,14 @@ impl FrameScanner {
     }
 }
 
-/// Longer payloads than this are passed over: nothing that we want to know is that long.
+/// So much of a payload is kept. Only the text of a GOAWAY is longer, and its start will do.
 const KEPT_LIMIT: usize = 1024;
 
 fn is_kept(head: FrameHead) -> bool {
-    let telling = matches!(
+    matches!(
         head.kind,
         frame::SETTINGS | frame::RST_STREAM | frame::GOAWAY
-    );
-    telling && head.length <= KEPT_LIMIT
+    )
 }
 
 fn ends_block(head: FrameHead) -> bool {

@@ -71,6 +71,7 @@ impl SharedMeter {
             read_ahead: BytesMut::new(),
             more_is_likely: false,
             small_frames: 0,
+            held: false,
             ended: false,
             joined: BytesMut::new(),
             inbound: FrameScanner::after(inbound_skip),
@@ -92,6 +93,8 @@ pub(crate) struct FrameMeter {
     /// The last read filled all the room there was, so more is likely waiting.
     more_is_likely: bool,
     small_frames: u32,
+    /// h2 finds nothing to read.
+    held: bool,
     ended: bool,
     joined: BytesMut,
     inbound: FrameScanner,
@@ -115,6 +118,13 @@ impl FrameMeter {
     #[cfg(feature = "server")]
     pub(crate) fn explain_goaway(&mut self, text: &'static str) {
         self.counts.goaway_text = Some(text);
+    }
+
+    /// Lets h2 find nothing to read, or again what comes. Whoever holds it back sees to what comes
+    /// meanwhile: h2 is not woken.
+    #[cfg(feature = "client")]
+    pub(crate) fn hold_reads(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// Reads until at least `wanted` bytes are there to look at. They stay in place for h2.
@@ -212,6 +222,9 @@ impl FrameMeter {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.held {
+            return Poll::Pending;
+        }
         if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN {
             // Woken at once, but behind the handlers that are ready.
             self.small_frames = 0;

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`config`] | every limit and timer, with its default |
 //! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
+//! | `large_blocks` | header blocks that h2 would cut |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
@@ -36,6 +37,7 @@ mod errors;
 pub mod faults;
 mod frame_counts;
 mod frame_scanner;
+mod large_blocks;
 mod limits;
 mod meter;
 pub(crate) mod peer;

@@ -32,6 +32,7 @@ use crate::wire::{
 /// Reads one response. Dropped before its end, it takes the stream along: RST_STREAM(CANCEL).
 pub(crate) struct ResponseReader {
     connection: Arc<ConnectionState>,
+    id: u32,
     part: Part,
     message_limit: usize,
     interim_responses: u32,
@@ -74,11 +75,13 @@ pub(crate) enum Head {
 impl ResponseReader {
     pub(super) fn new(
         response: h2::client::ResponseFuture,
+        id: u32,
         connection: Arc<ConnectionState>,
         slot: Slot,
     ) -> Self {
         Self {
             connection,
+            id,
             part: Part::Head(response, slot),
             message_limit: usize::MAX,
             interim_responses: 0,
@@ -113,6 +116,7 @@ impl ResponseReader {
                 Part::Head(response, _) => {
                     let head = match Self::poll_response(
                         response,
+                        self.id,
                         &mut self.interim_responses,
                         &self.connection,
                         cx,
@@ -156,17 +160,13 @@ impl ResponseReader {
 
     fn poll_response(
         response: &mut h2::client::ResponseFuture,
+        id: u32,
         interim_responses: &mut u32,
         connection: &ConnectionState,
         cx: &mut Context<'_>,
     ) -> Poll<Result<http::Response<h2::RecvStream>, Status>> {
-        let polled = Pin::new(&mut *response).poll(cx);
-        if let Poll::Ready(result) = polled {
-            return Poll::Ready(
-                result.map_err(|error| status_of_client_stream(&error, connection)),
-            );
-        }
-        // Interim responses wait in h2 until somebody takes them.
+        // Interim responses stand before the final one. They are taken first, because h2 drops those that
+        // it passes on the way to it.
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             *interim_responses += 1;
             let limit = connection.config.max_interim_responses;
@@ -176,7 +176,9 @@ impl ResponseReader {
                 return Poll::Ready(Err(status));
             }
         }
-        Poll::Pending
+        Pin::new(response)
+            .poll(cx)
+            .map_err(|error| status_of_client_stream(&error, id, connection))
     }
 
     /// Looks at the first header block. `None` if there is more to read before it can be judged.
@@ -184,7 +186,7 @@ impl ResponseReader {
         let (head, stream) = response.into_parts();
         let end_stream = stream.is_end_stream();
         let http_status = head.status;
-        self.check_size(&head.headers)?;
+        self.check_size(&head.headers, STATUS_FIELD_SIZE)?;
         let start = ResponseStart::parse(head, end_stream)?;
         let slot = match std::mem::replace(&mut self.part, Part::Over) {
             Part::Head(_, slot) | Part::Foreign(_, _, _, slot) | Part::Messages(_, slot) => slot,
@@ -216,10 +218,11 @@ impl ResponseReader {
         }
     }
 
-    fn check_size(&self, headers: &http::HeaderMap) -> Result<(), WireError> {
+    /// Checks a header list that is `extra` bytes larger than its map.
+    fn check_size(&self, headers: &http::HeaderMap, extra: usize) -> Result<(), WireError> {
         let config = &self.connection.config;
         check_header_list(
-            header_list_size(headers) + STATUS_FIELD_SIZE,
+            header_list_size(headers) + extra,
             headers.len(),
             config.max_metadata_size,
             config.max_metadata_pairs,
@@ -260,7 +263,15 @@ impl ResponseReader {
             }
             // What is left is the beginning of a message.
             messages.release_now(messages.unreleased);
-            self.bytes += ready!(messages.poll_fill(cx, &self.connection));
+            self.bytes += ready!(messages.poll_fill(cx, self.id, &self.connection));
+        }
+    }
+
+    fn check_trailers(&self, trailers: &http::HeaderMap) -> Result<(), WireError> {
+        // What h2 cut may look whole.
+        match self.connection.header_list_too_large(self.id) {
+            Some(error) => Err(error),
+            None => self.check_size(trailers, 0),
         }
     }
 
@@ -278,12 +289,12 @@ impl ResponseReader {
         let http_status = messages.http_status;
         self.part = Part::Over;
         let trailers = match read {
-            Ok(Some(headers)) => match self.check_size(&headers) {
+            Ok(Some(headers)) => match self.check_trailers(&headers) {
                 Ok(()) => Trailers::parse(headers, http_status),
                 Err(error) => failed(error.into()),
             },
             Ok(None) => Trailers::missing(http_status),
-            Err(error) => failed(status_of_client_stream(&error, &self.connection)),
+            Err(error) => failed(failure_after_head(&error, self.id, &self.connection)),
         };
         Poll::Ready(match (cut, trailers.outcome.is_ok()) {
             (Err(error), true) => failed(error.into()),
@@ -294,7 +305,12 @@ impl ResponseReader {
 
 impl Messages {
     /// Takes what h2 holds. Ready, with the count of its bytes, when something came or the end did.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, connection: &ConnectionState) -> Poll<u64> {
+    fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: u32,
+        connection: &ConnectionState,
+    ) -> Poll<u64> {
         let mut came = 0;
         while !self.ended && self.failure.is_none() {
             match self.stream.poll_data(cx) {
@@ -304,7 +320,7 @@ impl Messages {
                 }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Ready(Some(Err(error))) => {
-                    self.failure = Some(status_of_client_stream(&error, connection));
+                    self.failure = Some(failure_after_head(&error, id, connection));
                 }
                 Poll::Pending if came > 0 => break,
                 Poll::Pending => return Poll::Pending,
@@ -328,6 +344,15 @@ impl Messages {
             let _ = self.stream.flow_control().release_capacity(length);
             self.unreleased -= length.min(self.unreleased);
         }
+    }
+}
+
+/// What ended a stream whose response had begun: its application has seen the request, whatever the
+/// server says now.
+fn failure_after_head(error: &h2::Error, id: u32, connection: &ConnectionState) -> Status {
+    Status {
+        unprocessed: false,
+        ..status_of_client_stream(error, id, connection)
     }
 }
 

@@ -14,10 +14,22 @@ use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
 use super::timer::poll_timer;
+#[cfg(feature = "client")]
+use crate::spec::http2;
 
 /// The stream is no more: the peer reset it, or its connection is lost. Nothing can be said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
+
+/// What became of a request that was handed over as a whole.
+#[cfg(feature = "client")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It leaves at once.
+    All,
+    /// Some of it may have to wait until the peer makes room.
+    Perhaps,
+}
 
 /// The sending half of a stream whose headers have left.
 pub(crate) struct SendHalf {
@@ -54,10 +66,16 @@ impl SendHalf {
     }
 
     /// Hands over a whole request. What the peer has no room for yet waits in h2: it is in memory
-    /// anyway, and is all there will be.
+    /// anyway, and is all there will be. Up to [`DEFAULT_WINDOW`](http2::DEFAULT_WINDOW) there is
+    /// room, unless the peer gives streams less than that to begin with.
     #[cfg(feature = "client")]
-    pub(crate) fn send_whole(&mut self, bytes: Bytes) -> Result<(), Gone> {
-        self.stream.send_data(bytes, true).map_err(|_| Gone)
+    pub(crate) fn send_whole(&mut self, bytes: Bytes) -> Result<Sent, Gone> {
+        let sent = match u32::try_from(bytes.len()) {
+            Ok(length) if length <= http2::DEFAULT_WINDOW => Sent::All,
+            Ok(_) | Err(_) => Sent::Perhaps,
+        };
+        self.stream.send_data(bytes, true).map_err(|_| Gone)?;
+        Ok(sent)
     }
 
     /// Hands over as much as there is room for. Ready when all of it is.
@@ -116,7 +134,8 @@ impl SendHalf {
         self.stream.send_reset(h2::Reason::CANCEL);
     }
 
-    /// Breaks the stream off after all that matters was said. gRPC-HTTP2 §Responses.
+    /// Breaks the stream off after all that matters was said, unless it has ended. gRPC-HTTP2
+    /// §Responses.
     #[cfg(feature = "client")]
     pub(crate) fn stop(&mut self) {
         self.stream.send_reset(h2::Reason::NO_ERROR);

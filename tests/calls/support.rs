@@ -107,6 +107,13 @@ impl Service for Probe {
                     response.trailers = request.metadata;
                     call.reply(response).await
                 }
+                // What the client calls the server.
+                "Authority" => {
+                    let request: Request<String> = call.request().await?;
+                    let authority = request.authority().map(ToString::to_string);
+                    call.reply(Response::new(authority.unwrap_or_default()))
+                        .await
+                }
                 // A number in, so many messages out.
                 "Count" => {
                     let request: Request<String> = call.request().await?;

@@ -15,14 +15,14 @@ use crate::process::{Serving, file, say_hello};
 use crate::support::Client;
 
 /// A certificate for `localhost` that vouches for itself, in files of its own.
-struct Identity {
+pub struct Identity {
     made: CertifiedKey<KeyPair>,
-    certificate: PathBuf,
-    key: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Identity {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         Self {
             certificate: file(&format!("{name}-cert.pem"), made.cert.pem().as_bytes()),
@@ -34,7 +34,7 @@ impl Identity {
         }
     }
 
-    fn flags(&self) -> [&str; 4] {
+    pub fn flags(&self) -> [&str; 4] {
         let [certificate, key] = [&self.certificate, &self.key].map(|path| path.to_str().unwrap());
         ["--tls-cert", certificate, "--tls-key", key]
     }

@@ -1,6 +1,7 @@
 //! The tutorials' clients, each against `barewire serve`, line by line.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::Receiver;
 
@@ -8,6 +9,7 @@ use barewire::Server;
 
 use crate::process::{BAREWIRE, Serving, file, lines, run};
 use crate::support::PATIENCE;
+use crate::tls::Identity;
 
 const NAMES: [&str; 9] = [
     "greeter",
@@ -306,21 +308,99 @@ fn a_closed_port_is_told_with_what_to_try() {
 }
 
 #[test]
-fn a_server_that_speaks_tls_is_told_with_what_to_try() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let certificate = file("tutorial-cert.pem", made.cert.pem().as_bytes());
-    let key = file(
-        "tutorial-key.pem",
-        made.signing_key.serialize_pem().as_bytes(),
+fn of_several_closed_ports_the_last_is_told_with_what_to_try() {
+    let ((_closed, one), (_too, other)) = (closed_port(), closed_port());
+    let target = format!("ipv4:{one},{other}");
+    let line = sentence(&["chat", &target]);
+    let end = format!("; check that a server listens at {target}, or start one: barewire serve");
+    assert!(line.ends_with(&end), "{line}");
+}
+
+#[test]
+fn a_target_that_is_none_is_told_what_is_wrong() {
+    assert_eq!(
+        sentence(&["chat", "localhost:chat"]),
+        "target \"localhost:chat\" has port \"chat\"; a port is 1 to 65535"
     );
-    let serving = Serving::on_a_free_port(&[
-        "--tls-cert",
-        certificate.to_str().unwrap(),
-        "--tls-key",
-        key.to_str().unwrap(),
-    ]);
-    let line = sentence(&["greeter", &serving.addresses[0].to_string()]);
+}
+
+/// The path as flags have it.
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn tls_is_spoken_as_target_and_flags_say() {
+    let identity = Identity::new("tutorial");
+    let serving = Serving::on_a_free_port(&identity.flags());
+    let address = serving.addresses[0];
+    let localhost = format!("localhost:{}", address.port());
+    let ca = ["--ca", text(&identity.certificate)];
+    for target in [&localhost, &format!("https://{localhost}")] {
+        assert_eq!(printed("sums", target, &ca), "Sum:  15\n", "{target}");
+    }
+    // The certificate is for localhost alone.
+    let named = [&ca[..], &["--server-name", "localhost"]].concat();
+    let address = &address.to_string();
+    assert_eq!(printed("sums", address, &named), "Sum:  15\n");
+    let line = sentence(&[&["sums", address], &ca[..]].concat());
+    assert!(
+        line.contains("not for 127.0.0.1") && line.contains("--server-name"),
+        "{line}"
+    );
+    // Nobody has signed it but itself.
+    let line = sentence(&["sums", &format!("https://{localhost}")]);
+    assert!(line.contains("--ca"), "{line}");
+}
+
+#[test]
+fn a_client_shows_the_certificate_of_its_flags() {
+    let (server, client) = (
+        Identity::new("tutorial-server"),
+        Identity::new("tutorial-client"),
+    );
+    let ca = ["--tls-client-ca", text(&client.certificate)];
+    let serving = Serving::on_a_free_port(&[&server.flags()[..], &ca].concat());
+    let target = format!("localhost:{}", serving.addresses[0].port());
+    let ca = ["--ca", text(&server.certificate)];
+    let line = sentence(&[&["sums", &target], &ca[..]].concat());
+    assert!(line.contains("--cert and --key"), "{line}");
+    let pair = [
+        "--cert",
+        text(&client.certificate),
+        "--key",
+        text(&client.key),
+    ];
+    let line = sentence(&[&["sums", &target], &ca[..], &pair[..2]].concat());
+    assert!(
+        line.starts_with("--cert is given without --key: "),
+        "{line}"
+    );
+    let flags = [&ca[..], &pair].concat();
+    assert_eq!(printed("sums", &target, &flags), "Sum:  15\n");
+}
+
+#[test]
+fn who_speaks_tls_to_clear_text_or_the_reverse_is_told_what_to_try() {
+    let identity = Identity::new("tutorial-clear");
+    let with_tls = Serving::on_a_free_port(&identity.flags());
+    let line = sentence(&["greeter", &with_tls.addresses[0].to_string()]);
     assert!(line.contains("https://"), "{line}");
+
+    let clear = Serving::on_a_free_port(&[]);
+    let localhost = format!("localhost:{}", clear.addresses[0].port());
+    let ca = ["--ca", text(&identity.certificate)];
+    let line = sentence(&[&["greeter", &localhost], &ca[..]].concat());
+    assert!(line.contains("http://"), "{line}");
+
+    let target = format!("http://{localhost}");
+    assert_eq!(
+        sentence(&[&["greeter", &target], &ca[..]].concat()),
+        format!(
+            "target \"{target}\" asks for clear text, but the channel is given TLS; write https:// \
+             instead"
+        )
+    );
 }
 
 #[test]
@@ -385,7 +465,15 @@ fn the_help_names_every_client_and_its_address() {
             _ => 50051,
         };
         let default = format!("[default: localhost:{port}]");
-        for word in [&default, "--timeout <SECONDS>", "--gzip"] {
+        for word in [
+            &default,
+            "--timeout <SECONDS>",
+            "--gzip",
+            "--ca <FILE>",
+            "--cert <FILE>",
+            "--key <FILE>",
+            "--server-name <HOST>",
+        ] {
             assert!(help.contains(word), "{word} is not in:\n{help}");
         }
     }

@@ -14,17 +14,27 @@
 
 #[path = "../calls/chance.rs"]
 mod chance;
+mod connection;
 mod faults;
+mod goaway;
 mod interceptors;
+mod keepalive;
+mod limits;
+mod messages;
 mod proxy;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "support/raw_server.rs"]
+mod raw_server;
 #[allow(
     dead_code,
     reason = "shared with the server's tests, which use other parts"
 )]
 #[path = "../calls/recorder.rs"]
 mod recorder;
+mod resets;
 mod resolve;
 mod resolve_clock;
+mod responses;
 // What `inside` compiles once more finds the layer below where it is in the library.
 use barewire::wire;
 
@@ -49,6 +59,7 @@ mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;
 mod shapes;
+mod statuses;
 #[allow(
     dead_code,
     reason = "shared with the server's tests, which use other parts"
@@ -59,3 +70,5 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+#[cfg(feature = "tls")]
+mod whole_channel;
