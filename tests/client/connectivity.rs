@@ -1,12 +1,14 @@
 //! The states of a channel, back-off, and calls that wait.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use barewire::ConnectivityState::{Connecting, Idle, Ready, Shutdown, TransientFailure};
 use barewire::{
-    Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Http2Config, Request, Server,
-    ServerConfig,
+    Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Http2Config, MethodPath, Request,
+    Server, ServerConfig,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,6 +16,7 @@ use crate::net::{
     LATENCY, Net, Place, address, balancing, becomes, call, call_with, hold, log_states,
     patient_call, settle,
 };
+use crate::support::PATIENCE;
 
 #[tokio::test(start_paused = true)]
 async fn p161_a_channel_is_idle_until_the_first_call() {
@@ -361,4 +364,43 @@ async fn a_channel_outlives_the_runtime_that_it_worked_on() {
     assert_eq!(on_another.join().unwrap(), 1);
     let again = timeout(Duration::from_secs(20), call(&channel));
     assert_eq!(again.await.unwrap().unwrap(), 1);
+}
+
+#[test]
+fn a_channel_that_has_no_runtime_to_connect_on_says_so() {
+    let channel = Channel::lazy("http://127.0.0.1:1").unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    channel.connect_now();
+    let Poll::Ready(Err(status)) = pin!(channel.ready()).poll(&mut cx) else {
+        panic!("it waits for ever");
+    };
+    assert_eq!(status.code, Code::Internal);
+    assert_eq!(
+        status.message,
+        "a channel cannot connect outside of a tokio runtime"
+    );
+    let request = String::new();
+    let path = MethodPath::from_static("/test.Host/Call");
+    let mut call = pin!(channel.unary::<String, String>(path, request));
+    let Poll::Ready(Err(status)) = call.as_mut().poll(&mut cx) else {
+        panic!("it waits for ever");
+    };
+    assert_eq!((status.code, channel.state()), (Code::Internal, Idle));
+}
+
+#[test]
+fn a_channel_on_a_runtime_that_has_shut_down_does_not_try_for_ever() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // It would never give its thread back.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let channel = Channel::lazy("http://127.0.0.1:1").unwrap();
+        done.send((handle.block_on(channel.ready()), channel.state()))
+    });
+    let (ready, state) = ended.recv_timeout(PATIENCE).expect("an end");
+    let status = ready.unwrap_err();
+    assert_eq!((status.code, state), (Code::Unavailable, Idle));
+    assert!(status.message.contains("shuts down"), "{status}");
 }
