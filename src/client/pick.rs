@@ -262,6 +262,8 @@ impl Picker {
             let backends = state.ready.backends.clone();
             state.ready = Arc::new(Ready { balancer, backends });
         });
+        // Calls may wait because the one before chose nothing.
+        self.changed.notify_waiters();
     }
 
     /// Names could not be looked up. That counts where nothing else is known.
