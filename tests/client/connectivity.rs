@@ -2,13 +2,15 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use barewire::ConnectivityState::{Connecting, Idle, Ready, Shutdown, TransientFailure};
+use barewire::resolve::{Resolver, Resolving};
 use barewire::{
-    Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Http2Config, MethodPath, Request,
-    Server, ServerConfig,
+    Address, Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Dialer, Dialing,
+    Http2Config, MethodPath, Request, Server, ServerConfig, Target,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -403,4 +405,52 @@ fn a_channel_on_a_runtime_that_has_shut_down_does_not_try_for_ever() {
     let status = ready.unwrap_err();
     assert_eq!((status.code, state), (Code::Unavailable, Idle));
     assert!(status.message.contains("shuts down"), "{status}");
+}
+
+/// A bug in a program.
+#[derive(Default)]
+struct Panics(AtomicUsize);
+
+impl Dialer for Panics {
+    fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("not today");
+    }
+}
+
+impl Resolver for Panics {
+    fn resolve<'a>(&'a self, _: &'a Target) -> Resolving<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("not today");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plug_that_panics_fails_like_others_and_is_asked_again_later() {
+    let cases = [
+        ("cannot connect to 10.0.0.1:50051: the dialer panicked", 5),
+        (
+            "cannot resolve \"http://10.0.0.1:50051\": the resolver panicked",
+            5,
+        ),
+    ];
+    for (which, (message, asked)) in cases.into_iter().enumerate() {
+        let plug = Arc::new(Panics::default());
+        let (dialer, resolver) = (Arc::clone(&plug), Arc::clone(&plug));
+        let config = ChannelConfig {
+            dialer: (which == 0).then_some(dialer as Arc<dyn Dialer>),
+            resolver: (which == 1).then_some(resolver as Arc<dyn Resolver>),
+            ..ChannelConfig::default()
+        };
+        let channel = Channel::with_config("http://10.0.0.1:50051", config).unwrap();
+        let status = call(&channel).await.unwrap_err();
+        assert_eq!(
+            (status.code, &*status.message),
+            (Code::Unavailable, message)
+        );
+        assert!(status.unprocessed);
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(plug.0.load(Ordering::SeqCst), asked, "{message}");
+        assert_eq!(channel.state(), TransientFailure);
+    }
 }
