@@ -97,8 +97,10 @@ impl Channel {
                 )
             }
         };
-        // A dialer of the user's may lead anywhere.
-        let private = no_dialer && matches!(target.scheme, Scheme::Unix | Scheme::UnixAbstract);
+        // A dialer or a resolver of the user's may lead anywhere.
+        let private = no_dialer
+            && config.resolver.is_none()
+            && matches!(target.scheme, Scheme::Unix | Scheme::UnixAbstract);
         let dialer = config.dialer.clone().unwrap_or_else(|| {
             Arc::new(SystemDialer {
                 user_timeout: config
