@@ -110,16 +110,14 @@ impl Channel {
             })
         });
         let (dialer, resolver): (Arc<dyn Dialer>, Arc<dyn Resolver>) = match proxy {
-            // The proxy looks the name up.
+            // The proxy looks the name up, unless the user knows better.
             Some(proxy) => (
                 Arc::new(ProxyDialer { proxy, dialer }),
                 Arc::new(Fixed::unresolved(&target)),
             ),
-            None => (
-                dialer,
-                config.resolver.clone().unwrap_or_else(|| Arc::new(Dns)),
-            ),
+            None => (dialer, Arc::new(Dns)),
         };
+        let resolver = config.resolver.clone().unwrap_or(resolver);
         let https = secure.is_some();
         let connector = connector(dialer, secure, &config);
         let pool = Pool::new(config.clone(), connector, resolver, target);

@@ -363,3 +363,21 @@ async fn p243_a_resolver_of_ones_own_may_lead_out_of_this_machine() {
     let status = echo(&channel).await.unwrap_err();
     assert_eq!(status.code, Code::Unauthenticated, "{status}");
 }
+
+#[tokio::test]
+async fn p202_a_resolver_of_ones_own_is_asked_also_behind_a_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let somewhere = Address::Tcp("192.0.2.1:50051".parse().unwrap());
+    let config = ChannelConfig {
+        proxy: Proxying::Through(Proxy::parse(&proxy).unwrap()),
+        resolver: Some(Arc::new(Fixed::new([somewhere]))),
+        ..ChannelConfig::default()
+    };
+    let channel = Channel::with_config("dns:///service.test", config).unwrap();
+    channel.connect_now();
+    let (mut io, _) = listener.accept().await.unwrap();
+    let mut asked = [0; 33];
+    io.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"CONNECT 192.0.2.1:50051 HTTP/1.1\r");
+}
