@@ -53,7 +53,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use barewire::{Channel, MethodPath, Request, Response, Status};
+//! use barewire::{Channel, MethodPath, Request, Status};
 //!
 //! # async fn run() -> Result<(), Status> {
 //! let channel = Channel::connect("http://127.0.0.1:50051").await?;
@@ -61,7 +61,7 @@
 //! // A call by hand. The code generator writes a method for each call of a `.proto` file.
 //! let path = MethodPath::from_static("/example.Shout/Loud");
 //! let request = Request::new("hello".to_owned()).with_timeout(Duration::from_secs(2));
-//! let response: Response<String> = channel.unary(path, request).await?;
+//! let response = channel.unary::<String, String>(path, request).await?;
 //! assert_eq!(response.message, "HELLO");
 //! # Ok(())
 //! # }

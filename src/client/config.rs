@@ -124,6 +124,9 @@ impl ChannelConfig {
         if self.max_attempts == 0 {
             return Err("max_attempts is 0, but must be at least 1".to_owned());
         }
+        if self.max_pending_calls == 0 {
+            return Err("max_pending_calls is 0, but must be at least 1".to_owned());
+        }
         Ok(())
     }
 

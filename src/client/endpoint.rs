@@ -4,9 +4,9 @@
 //! after each failure. A connection sets it back to its beginning.
 //!
 //! Not every connection does so: a server that takes connections and closes them at once would be
-//! dialled without pause. A connection that was lost within a second, or ended within a second
-//! without a call, is replaced at once only twice in a row; the next one counts as a failure.
-//! grpc-go does not make this difference.
+//! dialled without pause. A connection that ended within a second, and neither answered a call nor had
+//! one when it ended by GOAWAY, is replaced at once only twice in a row; the next one counts as a
+//! failure. grpc-go does not make this difference.
 //!
 //! Spec: gRPC Connection Backoff Protocol.
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::two_halves::{Half, SharedCall};
+use crate::call::Responses;
 use crate::call::message::encode_message;
 use crate::wire::{Encoding, Status};
 
@@ -41,7 +42,8 @@ impl<M: prost::Message> Outbound<M> {
     ///
     /// # Errors
     ///
-    /// - RESOURCE_EXHAUSTED: the message is larger than the limit. The stream may go on without it.
+    /// - RESOURCE_EXHAUSTED: the message is larger than the limit. It is not sent, and the call is
+    ///   cancelled: this is its status.
     /// - INTERNAL: [`finish`](Self::finish) was called before.
     /// - The call's status, if it has ended badly.
     /// - CANCELLED, if the server takes no more. It may have answered early; the
@@ -57,7 +59,9 @@ impl<M: prost::Message> Outbound<M> {
         }
         self.sent().await?;
         let mut bytes = BytesMut::new();
-        encode_message(&message, self.encoding, self.message_limit, &mut bytes)?;
+        // A request with a gap is not the one that was meant. gRPC-Codes.
+        encode_message(&message, self.encoding, self.message_limit, &mut bytes)
+            .inspect_err(|status| self.call.act(|call, _| call.fail(status.clone())))?;
         self.call.lock().push(bytes.freeze());
         self.sent().await
     }

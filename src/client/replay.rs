@@ -86,8 +86,10 @@ impl Replay {
     /// There will be no further attempt, and the one that is left has been handed the messages before
     /// this number.
     pub(super) fn keep_from(&mut self, number: usize) {
-        self.release();
-        self.committed = true;
+        if !self.committed {
+            self.release();
+            self.committed = true;
+        }
         while self.dropped < number && self.messages.pop_front().is_some() {
             self.dropped += 1;
         }

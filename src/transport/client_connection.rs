@@ -76,6 +76,8 @@ pub(crate) struct ConnectionState {
     peer_header_limit: AtomicUsize,
     /// Nobody can open streams any more.
     released: AtomicBool,
+    /// A response has begun.
+    has_answered: AtomicBool,
 }
 
 /// Why a connection takes no more streams.
@@ -241,6 +243,11 @@ impl ClientConnection {
             .unwrap_or(Farewell::CLOSED)
     }
 
+    /// Whether the server has answered a call on it.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.0.state.has_answered.load(Ordering::Relaxed)
+    }
+
     /// How busy it is.
     pub(crate) fn load(&self) -> Load {
         let state = &self.0.state;
@@ -382,6 +389,15 @@ impl ConnectionState {
             cut: OnceLock::new(),
             peer_header_limit: AtomicUsize::new(0),
             released: AtomicBool::new(false),
+            has_answered: AtomicBool::new(false),
+        }
+    }
+
+    /// A response has begun.
+    pub(super) fn answered(&self) {
+        // Looked at first, so that streams on many cores do not fight for the same line of memory.
+        if !self.has_answered.load(Ordering::Relaxed) {
+            self.has_answered.store(true, Ordering::Relaxed);
         }
     }
 

@@ -188,6 +188,7 @@ impl ResponseReader {
         let http_status = head.status;
         self.check_size(&head.headers, STATUS_FIELD_SIZE)?;
         let start = ResponseStart::parse(head, end_stream)?;
+        self.connection.answered();
         let slot = match std::mem::replace(&mut self.part, Part::Over) {
             Part::Head(_, slot) | Part::Foreign(_, _, _, slot) | Part::Messages(_, slot) => slot,
             Part::Over => return Ok(None),

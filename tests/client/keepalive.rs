@@ -15,6 +15,8 @@ fn config(time: u64, without_calls: bool) -> ChannelConfig {
             keepalive_without_calls: without_calls,
             ..ClientHttp2Config::default()
         },
+        // Hours pass in these tests.
+        idle_timeout: None,
         ..ChannelConfig::default()
     }
 }

@@ -362,10 +362,10 @@ async fn p075_a_request_over_the_send_limit_is_not_sent() {
         server
     });
     within(outbound.send("x".repeat(8))).await.unwrap();
-    let status = within(outbound.send("x".repeat(9))).await.unwrap_err();
-    assert_eq!(status.code, Code::ResourceExhausted, "{status}");
     let sent = server.messages_of(1, 1).await;
     assert_eq!(sent, ["x".repeat(8)]);
+    let status = within(outbound.send("x".repeat(9))).await.unwrap_err();
+    assert_eq!(status.code, Code::ResourceExhausted, "{status}");
     let more = server.unasked().await;
     assert!(more.iter().all(|frame| frame.kind != DATA), "{more:?}");
 }

@@ -47,6 +47,18 @@ async fn p203_a_broken_connection_leaves_the_channel_idle_and_asks_for_names() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p279_a_server_that_recycles_young_connections_is_not_noticed() {
+    let (net, [one]) = Net::with_hosts([1]);
+    let channel = net.channel([1]);
+    for _ in 0..20 {
+        assert_eq!(call(&channel).await.unwrap(), 1);
+        one.go_away();
+        one.cut();
+        becomes(&channel, Idle).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn p204_an_address_that_does_not_answer_is_passed_over_after_a_quarter_of_a_second() {
     let ms = Duration::from_millis;
     let cases = [

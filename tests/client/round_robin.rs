@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::ConnectivityState::{Connecting, Idle, Ready, TransientFailure};
-use barewire::{Backend, Balancer, Balancing, CallInfo, Channel, ChannelConfig, Code, Request};
+use barewire::{
+    Backend, Balancer, Balancing, CallInfo, Channel, ChannelConfig, Code, Request, ServiceConfig,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::net::{
@@ -184,6 +186,49 @@ async fn p210_goaway_in_the_middle_of_calls_is_not_seen_by_them() {
     for call in calls {
         call.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_are_killed_in_turn_cost_no_call_under_a_retry_policy() {
+    let (net, hosts) = Net::with_hosts([1, 2, 3]);
+    let policy = r#"{"methodConfig": [{"name": [{}], "retryPolicy": {
+        "maxAttempts": 4, "initialBackoff": "0.01s", "maxBackoff": "0.1s", "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"]
+    }}]}"#;
+    let config = ChannelConfig {
+        service_config: Some(ServiceConfig::from_json(policy).unwrap()),
+        ..balancing(Balancing::RoundRobin)
+    };
+    let channel = net.channel_with([1, 2, 3], config);
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    let request = Request::new(String::new());
+                    call_with(&channel, "/test.Host/Slow", request)
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut kills = 0;
+    for (number, host) in (1..=3).zip(&hosts).cycle() {
+        sleep(Duration::from_secs(2)).await;
+        net.put(number, Place::Refused);
+        host.cut();
+        kills += 1;
+        sleep(Duration::from_millis(300)).await;
+        net.put(number, Place::Host(host.clone()));
+        if callers.iter().all(tokio::task::JoinHandle::is_finished) {
+            break;
+        }
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert!(kills > 20, "{kills}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,3 +53,14 @@ fn what_the_tests_compile_is_as_printed() {
         assert_committed(&package("tests/codegen/printed").join(name), &bytes);
     }
 }
+
+#[test]
+fn what_the_interop_tests_call_is_as_printed() {
+    let scratch = scratch("interop");
+    options(&scratch)
+        .compile(&["control.proto"], &[package("tests/interop")])
+        .unwrap();
+    for (name, bytes) in written(&scratch) {
+        assert_committed(&package("tests/interop/printed").join(name), &bytes);
+    }
+}

@@ -6,6 +6,7 @@
 //! | `server.pem`, `server.key` | a server, for `localhost` and `127.0.0.1` |
 //! | `client.pem`, `client.key` | a client |
 //! | `stranger.pem`, `stranger.key` | a client that signed its own certificate |
+//! | `tutorial.pem`, `tutorial.key` | a server whose certificate is its own authority, as tutorials make it |
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,15 @@ impl Certificates {
             .self_signed(&key)
             .expect("anyone can sign for himself");
         certificates.write_pair("stranger", &signed.pem(), &key);
+
+        // What `openssl req -x509` makes by default: an authority, though it is used as a server.
+        let mut tutorial = parameters("localhost", &["localhost"]);
+        tutorial.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        let signed = tutorial
+            .self_signed(&key)
+            .expect("anyone can sign for himself");
+        certificates.write_pair("tutorial", &signed.pem(), &key);
         certificates
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Python {
 }
 
 /// Where everything is that scenarios need.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Environment {
     /// The virtual environment's interpreter.
     pub(crate) python: PathBuf,

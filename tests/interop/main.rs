@@ -1,15 +1,19 @@
-//! barewire against Python's grpcio, the client that most people meet gRPC with.
+//! barewire against Python's grpcio, the client and the server that most people meet gRPC with.
 //!
 //! ```text
 //!  this process
 //!    │  JSON lines                       gRPC
-//!    ├──────────────▶ python runner.py ────────▶ barewire serve   one per set-up
-//!    └──────────────▶ python runner.py ────────▶
+//!    ├──────────────▶ python runner.py ────────▶ barewire serve    one per set-up
+//!    ├──────────────▶ python runner.py ────────▶
+//!    │                                   gRPC
+//!    └ client::… ──────────────────────────────▶ python serve.py   one per set-up
 //! ```
 //!
-//! A scenario is a Python function with a mark, in `python/scenarios/`. Each is a test with a name
-//! and a result of its own: `cargo test --test interop route_guide` runs those with that text in
-//! their name.
+//! A scenario is a Python function with a mark, in `python/scenarios/`, that talks to barewire's
+//! server; or a Rust function in `client/` that talks to a Python server with barewire's client. Each
+//! is a test with a name and a result of its own: `cargo test --test interop route_guide` runs those
+//! with that text in their name, `cargo test --test interop client::` the Rust ones. What takes very
+//! long runs only with `-- --ignored`.
 //!
 //! The first run makes a virtual environment with pinned packages below `target/`, which takes a
 //! minute and the package index; later runs find it there. Without a Python that is new enough the
@@ -27,8 +31,10 @@
 )]
 
 mod certificates;
+mod client;
 mod echo;
 mod environment;
+pub mod printed;
 mod process;
 mod runner;
 mod scenarios;
@@ -41,6 +47,7 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
+use client::{Case, Site};
 use environment::{Environment, INSTALL, Python};
 use runner::Runners;
 use scenarios::Scenario;
@@ -59,19 +66,28 @@ fn main() -> ExitCode {
         environment: OnceLock::new(),
         runners: Runners::default(),
         servers: Servers::new(scratch()),
+        site: OnceLock::new(),
     });
 
-    let trials = scenarios::read().into_iter().map(|scenario| {
+    let of_python = scenarios::read().into_iter().map(|scenario| {
         let interop = Arc::clone(&interop);
         Trial::ignorable_test(format!("python::{scenario}"), move || {
             interop.run(&scenario)
         })
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let of_rust = client::cases().into_iter().map(|case| {
+        let interop = Arc::clone(&interop);
+        let (name, is_slow) = (case.name.clone(), case.is_slow);
+        Trial::ignorable_test(name, move || interop.run_client(&case)).with_ignored_flag(is_slow)
+    });
+    let conclusion = libtest_mimic::run(&arguments, of_python.chain(of_rust).collect());
 
     // A server that does not stop when it is told to, or panicked on the way, fails the run
     // although no single scenario is to blame.
     interop.runners.stop();
+    if let Some(site) = interop.site.get() {
+        site.stop();
+    }
     match interop.servers.stop() {
         Ok(()) => conclusion.exit_code(),
         Err(problem) => {
@@ -87,19 +103,15 @@ struct Interop {
     environment: OnceLock<Result<Environment, String>>,
     runners: Runners,
     servers: Servers,
+    site: OnceLock<Site>,
 }
 
 impl Interop {
     fn run(&self, scenario: &Scenario) -> Result<Completion, Failed> {
-        let python = match &self.python {
-            Ok(python) => python,
-            Err(reason) if on_ci() => return Err(format!("{reason}; {INSTALL}").into()),
-            Err(reason) => return Ok(Completion::ignored_with(reason)),
+        let environment = match self.environment()? {
+            Ok(environment) => environment,
+            Err(ignored) => return Ok(ignored),
         };
-        let environment = self
-            .environment
-            .get_or_init(|| python.prepare(&scratch()))
-            .as_ref()?;
         let target = self.servers.target(scenario.setup)?;
         let outcome = self.runners.run(environment, scenario, &target);
         let lived = self.servers.check(scenario.setup);
@@ -108,6 +120,33 @@ impl Interop {
             (Ok(()), Err(problem)) | (Err(problem), Ok(())) => Err(problem.into()),
             (Err(problem), Err(server)) => Err(format!("{problem}\n{server}").into()),
         }
+    }
+
+    fn run_client(&self, case: &Case) -> Result<Completion, Failed> {
+        let environment = match self.environment()? {
+            Ok(environment) => environment,
+            Err(ignored) => return Ok(ignored),
+        };
+        let site = self
+            .site
+            .get_or_init(|| Site::new(environment.clone(), self.servers.certificates().to_owned()));
+        case.run(site);
+        site.check()?;
+        Ok(Completion::Completed)
+    }
+
+    /// The Python that is there, or how a test ends that cannot run without.
+    fn environment(&self) -> Result<Result<&Environment, Completion>, Failed> {
+        let python = match &self.python {
+            Ok(python) => python,
+            Err(reason) if on_ci() => return Err(format!("{reason}; {INSTALL}").into()),
+            Err(reason) => return Ok(Err(Completion::ignored_with(reason))),
+        };
+        let environment = self
+            .environment
+            .get_or_init(|| python.prepare(&scratch()))
+            .as_ref()?;
+        Ok(Ok(environment))
     }
 }
 

@@ -77,16 +77,21 @@ impl Servers {
     /// What a Python process must know to talk to the server of this set-up, which is started if
     /// need be.
     pub(crate) fn target(&self, setup: Setup) -> Result<Value, String> {
-        let certificates = self
-            .certificates
-            .get_or_init(|| Certificates::make(&self.scratch));
+        let certificates = self.certificates();
         Ok(json!({
             "setup": format!("{setup:?}"),
             "address": self.address(setup)?,
             "binary": binary(),
             "features": features(),
-            "certificates": certificates.folder(),
+            "certificates": certificates,
         }))
+    }
+
+    /// The folder with the keys and certificates of this run.
+    pub(crate) fn certificates(&self) -> &Path {
+        self.certificates
+            .get_or_init(|| Certificates::make(&self.scratch))
+            .folder()
     }
 
     /// Whether the server of this set-up is as it should be, after a scenario.

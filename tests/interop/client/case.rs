@@ -1,0 +1,100 @@
+//! A scenario as a trial: a name, a time limit, and something to run.
+
+use std::any::type_name;
+use std::time::Duration;
+
+use barewire::Channel;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use super::line::Line;
+use super::site::Site;
+
+/// One trial.
+pub(crate) struct Case {
+    /// `client::greeter::say_hello`
+    pub(crate) name: String,
+    /// Whether it takes so long that it runs only when it is asked for, with `--ignored`.
+    pub(crate) is_slow: bool,
+    limit: Duration,
+    scenario: Box<dyn Scenario>,
+}
+
+/// Something to run, which panics if something is wrong.
+trait Scenario: Send + Sync {
+    fn run(&self, site: &Site, limit: Duration);
+}
+
+impl<F: AsyncFn(&Site) + Send + Sync> Scenario for F {
+    fn run(&self, site: &Site, limit: Duration) {
+        let runtime = Runtime::new().expect("threads can be started");
+        let ended = runtime.block_on(async { timeout(limit, self(site)).await });
+        ended.unwrap_or_else(|_| panic!("not done after {} s", limit.as_secs()));
+    }
+}
+
+impl Case {
+    /// A scenario that starts or asks for the servers that it wants.
+    pub(crate) fn new<F>(scenario: F) -> Self
+    where
+        F: AsyncFn(&Site) + Send + Sync + 'static,
+    {
+        Self {
+            name: name_of::<F>(),
+            is_slow: false,
+            limit: LIMIT,
+            scenario: Box::new(scenario),
+        }
+    }
+
+    /// A scenario on a channel to the tutorials' services, once for each of these lines.
+    pub(crate) fn on_each<F>(lines: &'static [Line], scenario: F) -> impl Iterator<Item = Self>
+    where
+        F: AsyncFn(Channel) + Copy + Send + Sync + 'static,
+    {
+        lines.iter().map(move |line| {
+            let on_line = async move |site: &Site| scenario(line.channel(site).await).await;
+            let plain = name_of::<F>();
+            let name = match line.name() {
+                Some(line) => format!("{plain}::{line}"),
+                None => plain,
+            };
+            Self {
+                name,
+                ..Self::new(on_line)
+            }
+        })
+    }
+
+    /// The same with more time than usual.
+    pub(crate) fn within(self, seconds: u64) -> Self {
+        Self {
+            limit: Duration::from_secs(seconds),
+            ..self
+        }
+    }
+
+    /// The same, run only when it is asked for.
+    pub(crate) fn slow(self) -> Self {
+        Self {
+            is_slow: true,
+            ..self
+        }
+    }
+
+    /// Runs it. It panics if something is wrong.
+    pub(crate) fn run(&self, site: &Site) {
+        self.scenario.run(site, self.limit);
+    }
+}
+
+/// The path of a function, below the name of this test.
+fn name_of<F>() -> String {
+    let path = type_name::<F>();
+    path.split_once("::")
+        .map_or(path, |(_, rest)| rest)
+        .to_owned()
+}
+
+// Long enough for a busy machine, short enough to wait for.
+const LIMIT: Duration = Duration::from_secs(30);
