@@ -428,13 +428,10 @@ impl Resolver for Panics {
 #[tokio::test(start_paused = true)]
 async fn a_plug_that_panics_fails_like_others_and_is_asked_again_later() {
     let cases = [
-        ("cannot connect to 10.0.0.1:50051: the dialer panicked", 5),
-        (
-            "cannot resolve \"http://10.0.0.1:50051\": the resolver panicked",
-            5,
-        ),
+        "cannot connect to 10.0.0.1:50051: the dialer panicked",
+        "cannot resolve \"http://10.0.0.1:50051\": the resolver panicked",
     ];
-    for (which, (message, asked)) in cases.into_iter().enumerate() {
+    for (which, message) in cases.into_iter().enumerate() {
         let plug = Arc::new(Panics::default());
         let (dialer, resolver) = (Arc::clone(&plug), Arc::clone(&plug));
         let config = ChannelConfig {
@@ -450,7 +447,8 @@ async fn a_plug_that_panics_fails_like_others_and_is_asked_again_later() {
         );
         assert!(status.unprocessed);
         sleep(Duration::from_secs(10)).await;
-        assert_eq!(plug.0.load(Ordering::SeqCst), asked, "{message}");
+        let asked = plug.0.load(Ordering::SeqCst);
+        assert!((4..=6).contains(&asked), "{asked}: {message}");
         assert_eq!(channel.state(), TransientFailure);
     }
 }
