@@ -22,6 +22,28 @@ use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
 
 /// A client's line to one target, on which calls are made. Clones are the same channel, and cheap.
+///
+/// A channel can be made anywhere, and used from several tokio runtimes. It works on the runtime in
+/// which it connects, until it falls idle: while nobody runs that one, nothing moves. When that one
+/// shuts down, calls that are under way end with UNAVAILABLE, and the next call connects on its own.
+///
+/// When the last clone is dropped, no further call can be made; those that are under way go on, with
+/// what it takes to try them again. With the last of them the connections are closed and all tasks end.
+///
+/// # Example
+///
+/// ```no_run
+/// use barewire::{Channel, MethodPath, Response, Status};
+///
+/// # async fn ask() -> Result<(), Status> {
+/// let channel = Channel::connect("http://127.0.0.1:50051").await?;
+/// // What generated clients do.
+/// let path = MethodPath::from_static("/greeter.Greeter/Greet");
+/// let answer: Response<String> = channel.unary(path, "you".to_owned()).await?;
+/// println!("{}", answer.message);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     pub(super) shared: Arc<ChannelShared>,
@@ -188,7 +210,7 @@ impl Channel {
         self.shared.pool.state_changed(from).await
     }
 
-    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    /// Connects, if the channel is idle. Outside of a tokio runtime it may do nothing.
     pub fn connect_now(&self) {
         self.shared.pool.connect_now();
     }
@@ -197,7 +219,8 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// Why it cannot connect. It goes on trying.
+    /// Why it cannot connect, at the first time that all addresses have failed. It goes on trying, unless
+    /// it is SHUTDOWN, or there is no tokio runtime to do it on.
     ///
     /// # Cancel safety
     ///

@@ -144,7 +144,7 @@ impl Pool {
         self.shared.picker.connectivity_changed(from).await
     }
 
-    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    /// Connects, if the channel is idle. Outside of a tokio runtime it may do nothing.
     pub(crate) fn connect_now(&self) {
         // Who waits for it is told.
         let _ = self.wake();
