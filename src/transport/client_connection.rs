@@ -127,6 +127,9 @@ pub(crate) enum OpenError {
     /// The server answered in another language.
     #[error("{0}")]
     NotHttp2(NotHttp2),
+    /// The server sent it away before it had begun.
+    #[error("{0}")]
+    GoAway(Cow<'static, str>),
     /// HTTP/2 was broken.
     #[error("{0}")]
     Http2(#[from] h2::Error),
@@ -188,6 +191,10 @@ impl ClientConnection {
         poll_fn(|cx| poll_first_bytes(&meter, cx)).await?;
         poll_fn(|cx| {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
+                // h2 keeps what was said to itself, and takes a GOAWAY without streams for an end.
+                if let Some(goaway) = &meter.lock().counts().goaway {
+                    return Poll::Ready(Err(OpenError::GoAway(Farewell::of(goaway).why)));
+                }
                 return Poll::Ready(end.map_err(OpenError::from).and(Err(closed().into())));
             }
             let mut meter = meter.lock();

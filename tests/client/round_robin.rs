@@ -346,3 +346,28 @@ async fn p210_many_threads_pick_while_connections_come_and_go() {
         caller.await.unwrap();
     }
 }
+
+/// Chooses nobody.
+#[derive(Debug)]
+struct Nobody;
+
+impl Balancer for Nobody {
+    fn pick(&self, _: &CallInfo<'_>, _: &[Backend]) -> Option<usize> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p210_calls_that_wait_pick_again_when_another_balancer_chooses() {
+    let (net, [_host]) = Net::with_hosts([1]);
+    let script = Script::answering(Ok(&[1]));
+    let config = balancing(Balancing::Custom(Arc::new(Nobody)));
+    let channel = net.channel_of(Arc::new(script.clone()), config);
+    let waits = patient_call(&channel);
+    becomes(&channel, Ready).await;
+    settle().await;
+    assert!(!waits.is_finished());
+    script.config(Some(r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#));
+    script.announce(Ok(&[1]));
+    assert_eq!(waits.await.unwrap().unwrap(), 1);
+}
