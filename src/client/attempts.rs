@@ -53,14 +53,17 @@ pub(super) struct Attempt {
 /// The attempts of a call that is not committed to one of them yet.
 pub(super) struct Attempts {
     outgoing: Arc<Outgoing>,
-    running: Vec<Attempt>,
+    /// In the order in which they were opened.
+    running: Vec<Box<Attempt>>,
     opening: Vec<Opening>,
     policy: Policy,
     timer: Option<Pin<Box<Sleep>>>,
     /// How the last attempt failed, while there may be others.
     last_failure: Option<Status>,
-    /// An attempt has failed that the server's application may have seen.
-    seen: bool,
+    /// Who answered that attempt, if anyone did.
+    failed_by: Option<Peer>,
+    /// An attempt that is no more may have been processed.
+    processed: bool,
     /// More was said than is kept: what runs now is all there will be.
     last: bool,
     /// How many streams there were.
@@ -83,20 +86,10 @@ struct Opening {
 pub(super) enum Outcome {
     /// The response of this one has begun.
     Answered(Box<Attempt>, ResponseHeaders),
-    /// The response of this one has begun and ended.
+    /// The response of this one has begun and ended, well.
     Ended(Box<Attempt>, Trailers),
     /// The last one has failed.
     Failed(Status),
-}
-
-impl Outcome {
-    /// Who has answered.
-    pub(super) fn peer(&self) -> Option<&Peer> {
-        match self {
-            Self::Answered(attempt, _) | Self::Ended(attempt, _) => Some(attempt.reader.peer()),
-            Self::Failed(_) => None,
-        }
-    }
 }
 
 impl Attempts {
@@ -112,7 +105,8 @@ impl Attempts {
             policy,
             timer: None,
             last_failure: None,
-            seen: false,
+            failed_by: None,
+            processed: false,
             last: false,
             opened: 0,
         }
@@ -121,11 +115,6 @@ impl Attempts {
     /// Makes the first attempt.
     pub(super) fn begin(&mut self, replay: &mut Replay) -> Option<Status> {
         self.attempt(replay)
-    }
-
-    /// Whether the server's application may have seen an attempt that has failed since.
-    pub(super) fn may_have_been_seen(&self) -> bool {
-        self.seen
     }
 
     /// Whether a stream is open.
@@ -138,22 +127,24 @@ impl Attempts {
         self.opened
     }
 
-    /// How far the attempts have got.
-    pub(super) fn standing(&self) -> Standing {
-        let begun = Standing {
-            phase: 0,
-            streams: self.running.len(),
-            ..Standing::default()
-        };
-        self.running.iter().fold(begun, |standing, attempt| {
-            let this = attempt.standing();
-            Standing {
-                sent: standing.sent + this.sent,
-                blocked: standing.blocked || this.blocked,
-                gone: standing.gone || this.gone,
-                ..standing
+    /// Who has answered.
+    pub(super) fn answered_by<'a>(&'a self, outcome: &'a Outcome) -> Option<&'a Peer> {
+        match outcome {
+            Outcome::Answered(attempt, _) | Outcome::Ended(attempt, _) => {
+                Some(attempt.reader.peer())
             }
-        })
+            Outcome::Failed(_) => self.failed_by.as_ref(),
+        }
+    }
+
+    /// How the last attempt failed, if there was one.
+    pub(super) fn last_failure(&self) -> Option<&Status> {
+        self.last_failure.as_ref()
+    }
+
+    /// Whether the server's application may have seen one of them.
+    pub(super) fn may_be_processed(&self) -> bool {
+        self.processed || self.is_running()
     }
 
     /// Whether some attempt has been handed all that was said so far. One that takes nothing more does
@@ -166,21 +157,15 @@ impl Attempts {
 
     /// Whether some attempt can send no more, so that its response is to be looked at.
     pub(super) fn is_any_gone(&self) -> bool {
-        self.running.iter().any(Attempt::is_gone)
+        self.running.iter().any(|attempt| attempt.is_gone())
     }
 
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
-        if replay.is_too_long() && !self.last {
-            self.keep_the_furthest(replay);
-        }
         for attempt in &mut self.running {
             attempt.write(replay, cx);
         }
-        if self.last {
-            let sent = self.running.iter().map(Attempt::handed_over);
-            replay.keep_from(sent.max().unwrap_or(0));
-        }
+        self.keep_within_limits(replay);
     }
 
     /// Goes on with what can be gone on with. Ready when the call is committed to one attempt, or has
@@ -190,9 +175,7 @@ impl Attempts {
             if let Some(failed) = self.poll_opening(replay, cx) {
                 return Poll::Ready(Outcome::Failed(failed));
             }
-            if replay.is_too_long() && !self.last {
-                self.keep_the_furthest(replay);
-            }
+            self.write(replay, cx);
             match self.poll_running(replay, cx) {
                 Some(Event::Over(outcome)) => return Poll::Ready(outcome),
                 Some(Event::Changed) => continue,
@@ -219,11 +202,14 @@ impl Attempts {
                 index += 1;
                 continue;
             };
-            let Opening { previous, .. } = self.opening.swap_remove(index);
+            let Opening { previous, .. } = self.opening.remove(index);
             let over = match line {
                 Ok(picked) => self.open(picked, previous, replay),
                 // A policy may have this tried again; nothing else.
-                Err(status) => self.failed(status, Unprocessed::Maybe, previous, replay),
+                Err(status) => {
+                    self.failed_by = None;
+                    self.failed(status, Unprocessed::Maybe, previous, replay)
+                }
             };
             if over.is_some() {
                 return over;
@@ -235,12 +221,11 @@ impl Attempts {
     fn poll_running(&mut self, replay: &mut Replay, cx: &mut Context<'_>) -> Option<Event> {
         let mut index = 0;
         while let Some(attempt) = self.running.get_mut(index) {
-            attempt.write(replay, cx);
             let Poll::Ready(head) = attempt.reader.poll_head(cx) else {
                 index += 1;
                 continue;
             };
-            let attempt = Box::new(self.running.swap_remove(index));
+            let attempt = self.running.remove(index);
             return Some(match head {
                 Ok(Head::Headers(headers)) => {
                     self.commit();
@@ -248,6 +233,7 @@ impl Attempts {
                 }
                 Ok(Head::Ended(trailers)) => self.ended(attempt, trailers, replay),
                 Err(status) => {
+                    self.failed_by = None;
                     let previous = attempt.previous;
                     drop(attempt);
                     let unprocessed = if status.unprocessed {
@@ -273,15 +259,17 @@ impl Attempts {
         replay: &mut Replay,
     ) -> Event {
         attempt.finish();
-        let Err(status) = &trailers.outcome else {
+        let Err(status) = trailers.outcome else {
             self.commit();
             return Event::Over(Outcome::Ended(attempt, trailers));
         };
-        let status = status.clone();
-        match self.failed(status, Unprocessed::Maybe, attempt.previous, replay) {
-            Some(_) => Event::Over(Outcome::Ended(attempt, trailers)),
-            None => Event::Changed,
-        }
+        self.failed_by = Some(attempt.reader.peer().clone());
+        let previous = attempt.previous;
+        drop(attempt);
+        self.failed(status, Unprocessed::Maybe, previous, replay)
+            .map_or(Event::Changed, |status| {
+                Event::Over(Outcome::Failed(status))
+            })
     }
 
     /// Begins an attempt. Yields how the call ends, if it does.
@@ -328,7 +316,7 @@ impl Attempts {
                 return self.failed(status, Unprocessed::Maybe, previous, replay);
             }
         };
-        let mut attempt = Attempt {
+        let mut attempt = Box::new(Attempt {
             send: stream.send,
             reader: stream.reader,
             previous,
@@ -336,10 +324,11 @@ impl Attempts {
             finished: false,
             ahead: false,
             gone: false,
-        };
+        });
         attempt.send_request_of_one_message(replay);
         self.running.push(attempt);
         self.opened = self.opened.saturating_add(1);
+        self.keep_within_limits(replay);
         None
     }
 
@@ -352,7 +341,7 @@ impl Attempts {
         previous: u32,
         replay: &mut Replay,
     ) -> Option<Status> {
-        self.seen |= !status.unprocessed;
+        self.processed |= !status.unprocessed;
         let end = AttemptEnd {
             status: &status,
             unprocessed,
@@ -373,6 +362,7 @@ impl Attempts {
                 match state.after(&end, &rules) {
                     Decision::TransparentRetry => self.attempt_after(previous, replay),
                     Decision::RetryAfter(delay) => {
+                        self.last_failure = Some(status);
                         self.set_timer(delay);
                         None
                     }
@@ -430,22 +420,33 @@ impl Attempts {
         self.timer = Some(Box::pin(sleep_until(until)));
     }
 
-    /// Too much was said to be kept: the attempt that has been handed the most is the call, and what
-    /// it has been handed need not be kept.
-    fn keep_the_furthest(&mut self, replay: &mut Replay) {
-        let furthest = self.running.iter().enumerate();
-        let Some((index, _)) = furthest.max_by_key(|(_, attempt)| attempt.sent) else {
+    /// Once too much was said to be kept, the attempt that has been handed the most is the call, and
+    /// what it has been handed is not kept.
+    fn keep_within_limits(&mut self, replay: &mut Replay) {
+        if !self.last && replay.is_too_long() {
+            self.keep_the_furthest();
+        }
+        if let Some(attempt) = self.running.first().filter(|_| self.last) {
+            replay.keep_from(attempt.sent);
+        }
+    }
+
+    fn keep_the_furthest(&mut self) {
+        // Of several that are as far, the one that was opened first.
+        let running = self.running.iter().enumerate().rev();
+        let furthest = running.max_by_key(|(_, attempt)| (!attempt.gone, attempt.sent));
+        let Some((index, _)) = furthest else {
             return;
         };
-        let attempt = self.running.swap_remove(index);
+        let attempt = self.running.remove(index);
         self.commit();
-        replay.keep_from(attempt.sent);
         self.running.push(attempt);
         self.last = true;
     }
 
     /// One attempt is the call. The others are cancelled.
     fn commit(&mut self) {
+        self.processed |= self.is_running();
         self.running.clear();
         self.opening.clear();
         self.timer = None;
@@ -461,45 +462,12 @@ enum Event {
     Over(Outcome),
 }
 
-/// How far a call has got, for whoever waits for that.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
-    phase: u8,
-    streams: usize,
-    sent: usize,
-    blocked: bool,
-    gone: bool,
-}
-
-impl Standing {
-    /// The call has ended.
-    pub(super) const ENDED: Self = Self {
-        phase: 2,
-        streams: 0,
-        sent: 0,
-        blocked: false,
-        gone: false,
-    };
-}
-
 impl Attempt {
-    /// How far it has got.
-    pub(super) fn standing(&self) -> Standing {
-        Standing {
-            phase: 1,
-            streams: 1,
-            sent: self.sent,
-            blocked: self.send.is_blocked(),
-            gone: self.gone,
-        }
-    }
-
     /// Whether all that was said so far has been handed over.
     pub(super) fn is_up_to_date(&self, replay: &Replay) -> bool {
-        self.gone
-            || self.sent == replay.end()
-                && !self.send.is_blocked()
-                && (self.finished || !replay.is_finished())
+        self.sent == replay.end()
+            && !self.send.is_blocked()
+            && (self.finished || !replay.is_finished())
     }
 
     /// Whether the server takes nothing more.
@@ -509,7 +477,7 @@ impl Attempt {
 
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
-        while !self.is_up_to_date(replay) {
+        while !self.gone && !self.is_up_to_date(replay) {
             match self.send.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {

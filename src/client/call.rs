@@ -11,6 +11,7 @@
 //!
 //! Spec: gRPC-HTTP2 §Responses, §Errors; gRPC-Codes; gRFC A6.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Span;
 
-use super::attempts::{Attempt, Attempts, Outcome, Standing};
+use super::attempts::{Attempt, Attempts, Outcome};
 use super::outgoing::{Outgoing, deadline_passed, parent_is_over};
 use super::replay::Replay;
 use crate::call::{Interception, LazyTimer, ParentOver, Responses, Traffic};
@@ -50,6 +51,14 @@ enum Phase {
     /// Response-Headers have come.
     Answered(Box<Attempt>),
     Ended(Result<(), Status>),
+}
+
+/// How far a call has got, for whoever waits for that.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    phase: Discriminant<Phase>,
+    /// Nobody need wait before the next message.
+    sent: bool,
 }
 
 impl Call {
@@ -160,36 +169,39 @@ impl Call {
     fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
         if let Phase::Trying(attempts) = &mut self.phase {
             attempts.write(&mut self.replay, cx);
-            // Who only sends must not miss that nobody listens any more, nor keep all that was said.
-            let news = attempts.is_any_gone() || self.replay.is_too_long();
-            if !news && attempts.is_up_to_date(&self.replay) {
+            // Who only sends must not miss that nobody listens any more.
+            if !attempts.is_any_gone() && attempts.is_up_to_date(&self.replay) {
                 return Poll::Ready(Ok(()));
             }
             // What becomes of the attempts is seen below.
             let _ = self.poll_trying(cx);
         }
-        match &mut self.phase {
+        if let Phase::Answered(attempt) = &mut self.phase {
+            attempt.write(&self.replay, cx);
+            self.replay.keep_from(attempt.handed_over());
+        }
+        if !self.is_sent() {
+            return Poll::Pending;
+        }
+        Poll::Ready(match &self.phase {
+            Phase::Trying(_) => Ok(()),
+            Phase::Answered(attempt) if attempt.is_gone() => Err(takes_no_more()),
+            Phase::Answered(_) => Ok(()),
+            Phase::Ended(Ok(())) => Err(takes_no_more()),
+            Phase::Ended(Err(status)) => Err(status.clone()),
+        })
+    }
+
+    /// Whether all that was said has been handed over, or is kept for an attempt to come, or cannot be
+    /// handed over any more.
+    fn is_sent(&self) -> bool {
+        match &self.phase {
             Phase::Trying(attempts) => {
                 let kept = !attempts.is_running() && !self.replay.is_too_long();
-                if kept || attempts.is_up_to_date(&self.replay) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                }
+                kept || attempts.is_up_to_date(&self.replay)
             }
-            Phase::Answered(attempt) => {
-                attempt.write(&self.replay, cx);
-                self.replay.keep_from(attempt.handed_over());
-                if attempt.is_gone() {
-                    Poll::Ready(Err(takes_no_more()))
-                } else if attempt.is_up_to_date(&self.replay) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    Poll::Pending
-                }
-            }
-            Phase::Ended(Ok(())) => Poll::Ready(Err(takes_no_more())),
-            Phase::Ended(Err(status)) => Poll::Ready(Err(status.clone())),
+            Phase::Answered(attempt) => attempt.is_gone() || attempt.is_up_to_date(&self.replay),
+            Phase::Ended(_) => true,
         }
     }
 
@@ -218,9 +230,15 @@ impl Call {
                     let trailers = ready!(attempt.reader.poll_trailers(cx));
                     attempt.finish();
                     let (messages, _) = attempt.reader.received();
+                    if let Err(status) = &trailers.outcome {
+                        self.outgoing.count_failure(status);
+                    }
                     self.end_with(trailers, messages);
                 }
-                Err(status) => self.end(Err(status)),
+                Err(status) => {
+                    self.outgoing.count_failure(&status);
+                    self.end(Err(status));
+                }
             }
         }
         Poll::Ready(self.failure().map(|()| None))
@@ -233,7 +251,7 @@ impl Call {
         let outcome = ready!(attempts.poll(&mut self.replay, cx));
         if let Some(interception) = &mut self.interception {
             interception.traffic.attempts = attempts.opened();
-            interception.start.peer = outcome.peer().cloned();
+            interception.start.peer = attempts.answered_by(&outcome).cloned();
         }
         match outcome {
             Outcome::Answered(attempt, headers) => {
@@ -243,14 +261,7 @@ impl Call {
                 self.phase = Phase::Answered(attempt);
             }
             Outcome::Ended(_, trailers) => self.end_with(trailers, 0),
-            Outcome::Failed(status) => {
-                // It is said of the last attempt, but holds for the call only if it holds for all.
-                let unprocessed = status.unprocessed && !attempts.may_have_been_seen();
-                self.end(Err(Status {
-                    unprocessed,
-                    ..status
-                }));
-            }
+            Outcome::Failed(status) => self.end(Err(status)),
         }
         Poll::Ready(())
     }
@@ -286,10 +297,9 @@ impl Call {
 
     /// How far the call has got.
     pub(super) fn standing(&self) -> Standing {
-        match &self.phase {
-            Phase::Trying(attempts) => attempts.standing(),
-            Phase::Answered(attempt) => attempt.standing(),
-            Phase::Ended(_) => Standing::ENDED,
+        Standing {
+            phase: discriminant(&self.phase),
+            sent: self.is_sent(),
         }
     }
 
@@ -302,17 +312,17 @@ impl Call {
             Phase::Trying(attempts) if attempts.is_running() => {
                 deadline_passed("before the server answered")
             }
-            Phase::Trying(attempts) if attempts.may_have_been_seen() => {
-                deadline_passed("before it could be tried again")
-            }
-            Phase::Trying(_) => {
+            Phase::Trying(attempts) => {
                 let channel = &self.outgoing.channel;
-                match channel.pool.last_error() {
-                    Some(error) => deadline_passed(format_args!(
+                match (attempts.last_failure(), channel.pool.last_error()) {
+                    (Some(failure), _) => {
+                        deadline_passed(format_args!("before it was tried again; last: {failure}"))
+                    }
+                    (None, Some(error)) => deadline_passed(format_args!(
                         "while it waited for a connection; last: {}",
                         error.message
                     )),
-                    None => deadline_passed("while it waited for a connection"),
+                    (None, None) => deadline_passed("while it waited for a connection"),
                 }
                 .unprocessed()
             }
@@ -346,6 +356,7 @@ impl Call {
             self.sum_up(&mut interception.traffic);
         }
         self.phase = Phase::Ended(outcome);
+        self.replay.keep_from(self.replay.end());
         // Told when the streams are gone: interceptors may take their time.
         if let (Some(interception), Phase::Ended(outcome)) = (&mut interception, &self.phase) {
             interception.tell(outcome);
@@ -362,9 +373,14 @@ impl Call {
         }
     }
 
-    // A server that looks at its own clock may say CANCELLED for what is our deadline.
-    // gRPC-HTTP2 §Errors.
-    fn judge(&self, status: Status) -> Status {
+    fn judge(&self, mut status: Status) -> Status {
+        // What is true of the last attempt need not be true of all.
+        status.unprocessed &= match &self.phase {
+            Phase::Trying(attempts) => !attempts.may_be_processed(),
+            Phase::Answered(_) | Phase::Ended(_) => false,
+        };
+        // A server that looks at its own clock may say CANCELLED for what is our deadline.
+        // gRPC-HTTP2 §Errors.
         let late = self
             .outgoing
             .deadline

@@ -22,6 +22,28 @@ use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
 
 /// A client's line to one target, on which calls are made. Clones are the same channel, and cheap.
+///
+/// A channel can be made anywhere, and used from several tokio runtimes. It works on the runtime in
+/// which it connects, until it falls idle: while nobody runs that one, nothing moves. When that one
+/// shuts down, calls that are under way end with UNAVAILABLE, and the next call connects on its own.
+///
+/// When the last clone is dropped, no further call can be made; those that are under way go on, with
+/// what it takes to try them again. With the last of them the connections are closed and all tasks end.
+///
+/// # Example
+///
+/// ```no_run
+/// use barewire::{Channel, MethodPath, Response, Status};
+///
+/// # async fn ask() -> Result<(), Status> {
+/// let channel = Channel::connect("http://127.0.0.1:50051").await?;
+/// // What generated clients do.
+/// let path = MethodPath::from_static("/greeter.Greeter/Greet");
+/// let answer: Response<String> = channel.unary(path, "you".to_owned()).await?;
+/// println!("{}", answer.message);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Channel {
     pub(super) shared: Arc<ChannelShared>,
@@ -97,8 +119,10 @@ impl Channel {
                 )
             }
         };
-        // A dialer of the user's may lead anywhere.
-        let private = no_dialer && matches!(target.scheme, Scheme::Unix | Scheme::UnixAbstract);
+        // A dialer or a resolver of the user's may lead anywhere.
+        let private = no_dialer
+            && config.resolver.is_none()
+            && matches!(target.scheme, Scheme::Unix | Scheme::UnixAbstract);
         let dialer = config.dialer.clone().unwrap_or_else(|| {
             Arc::new(SystemDialer {
                 user_timeout: config
@@ -108,16 +132,14 @@ impl Channel {
             })
         });
         let (dialer, resolver): (Arc<dyn Dialer>, Arc<dyn Resolver>) = match proxy {
-            // The proxy looks the name up.
+            // The proxy looks the name up, unless the user knows better.
             Some(proxy) => (
                 Arc::new(ProxyDialer { proxy, dialer }),
                 Arc::new(Fixed::unresolved(&target)),
             ),
-            None => (
-                dialer,
-                config.resolver.clone().unwrap_or_else(|| Arc::new(Dns)),
-            ),
+            None => (dialer, Arc::new(Dns)),
         };
+        let resolver = config.resolver.clone().unwrap_or(resolver);
         let https = secure.is_some();
         let connector = connector(dialer, secure, &config);
         let pool = Pool::new(config.clone(), connector, resolver, target);
@@ -188,7 +210,7 @@ impl Channel {
         self.shared.pool.state_changed(from).await
     }
 
-    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    /// Connects, if the channel is idle. Outside of a tokio runtime it may do nothing.
     pub fn connect_now(&self) {
         self.shared.pool.connect_now();
     }
@@ -197,7 +219,8 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// Why it cannot connect. It goes on trying.
+    /// Why it cannot connect, at the first time that all addresses have failed. It goes on trying, unless
+    /// it is SHUTDOWN, or there is no tokio runtime to do it on.
     ///
     /// # Cancel safety
     ///

@@ -30,7 +30,8 @@ pub struct ChannelConfig {
     /// Whether connections go through an HTTP CONNECT proxy. Default: as the environment says. Not
     /// looked at where a dialer is given.
     pub proxy: Proxying,
-    /// Who finds the addresses of the target. Default: names are looked up as the system does it.
+    /// Who finds the addresses of the target. Default: names are looked up as the system does it, or
+    /// by the proxy if there is one.
     pub resolver: Option<Arc<dyn Resolver>>,
     /// Who makes byte streams to addresses. Default: the system's sockets.
     pub dialer: Option<Arc<dyn Dialer>>,
@@ -122,6 +123,9 @@ impl ChannelConfig {
         }
         if self.max_attempts == 0 {
             return Err("max_attempts is 0, but must be at least 1".to_owned());
+        }
+        if self.max_pending_calls == 0 {
+            return Err("max_pending_calls is 0, but must be at least 1".to_owned());
         }
         Ok(())
     }

@@ -4,9 +4,9 @@
 //! after each failure. A connection sets it back to its beginning.
 //!
 //! Not every connection does so: a server that takes connections and closes them at once would be
-//! dialled without pause. A connection that was lost within a second before any call on it was
-//! answered, or ended within a second without a call, is replaced at once only twice in a row; the
-//! next one counts as a failure. grpc-go does not make this difference.
+//! dialled without pause. A connection that ended within a second, and neither answered a call nor had
+//! one when it ended by GOAWAY, is replaced at once only twice in a row; the next one counts as a
+//! failure. grpc-go does not make this difference.
 //!
 //! Spec: gRPC Connection Backoff Protocol.
 
@@ -18,8 +18,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pool::Shared;
+use crate::call::unwinding_future;
 use crate::transport::client_connection::{ClientConnection, Farewell};
-use crate::transport::connect::{Address, ConnectError};
+use crate::transport::connect::Address;
 use crate::transport::timer::after;
 use crate::wire::Status;
 
@@ -43,7 +44,7 @@ struct Attempt {
     began_at: Instant,
     /// From its start to the next one, if it fails.
     backoff: Duration,
-    outcome: Pin<Box<dyn Future<Output = Result<ClientConnection, ConnectError>> + Send>>,
+    outcome: Pin<Box<dyn Future<Output = Result<ClientConnection, Status>> + Send>>,
 }
 
 impl Endpoint {
@@ -90,11 +91,11 @@ impl Endpoint {
         };
         let retry_at = after(attempt.began_at, attempt.backoff);
         self.attempt = None;
-        Poll::Ready(outcome.map_err(|error| {
-            tracing::debug!(address = %self.address, %error, "not connected");
+        Poll::Ready(outcome.inspect_err(|failure| {
+            let why = &failure.message;
+            tracing::debug!(address = %self.address, %why, "not connected");
             self.failures = self.failures.saturating_add(1);
             self.backs_off_until = Some(retry_at);
-            error.to_status()
         }))
     }
 
@@ -152,7 +153,18 @@ impl Attempt {
         let limit = shared.config.connect_timeout.max(backoff);
         let outcome = {
             let (shared, address) = (Arc::clone(shared), address.clone());
-            async move { shared.connector.connect(&address, limit).await }
+            async move {
+                // A dialer may be the user's. A panic is a failure like others, not the end of the
+                // task that would try again.
+                let connecting = shared.connector.connect(&address, limit);
+                match unwinding_future("the dialer", connecting).await {
+                    Ok(outcome) => outcome.map_err(|error| error.to_status()),
+                    Err(panicked) => {
+                        let text = format!("cannot connect to {address}: {}", panicked.message);
+                        Err(Status::unavailable(text).unprocessed())
+                    }
+                }
+            }
         };
         Self {
             began_at: Instant::now(),

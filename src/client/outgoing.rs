@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::balance::Picked;
 use super::channel::ChannelShared;
 use super::policies::Policies;
+use super::retry::{AttemptEnd, Unprocessed, count_failure};
 use super::retry_policy::{AttemptPolicy, MethodConfig};
 use super::throttle::Throttle;
 use crate::call::Deadline;
 use crate::transport::client_connection::{ClientStream, NotOpened};
-use crate::wire::{RequestHeaders, Status};
+use crate::wire::{Pushback, RequestHeaders, Status};
 
 /// A call that is to be made.
 pub(super) struct Outgoing {
@@ -40,7 +41,24 @@ impl Outgoing {
 
     /// The server's tokens, if they are counted.
     pub(super) fn throttle(&self) -> Option<&Throttle> {
-        self.policies.as_ref()?.throttle.as_ref()
+        self.policies.as_ref()?.throttle.as_deref()
+    }
+
+    /// An attempt has failed whose response had begun: there is no other one, but it may cost a token
+    /// all the same.
+    pub(super) fn count_failure(&self, status: &Status) {
+        let end = AttemptEnd {
+            status,
+            unprocessed: Unprocessed::Maybe,
+            committed: true,
+            pushback: Pushback::parse(&status.metadata),
+        };
+        let codes = match self.attempts() {
+            AttemptPolicy::Once => &[][..],
+            AttemptPolicy::Retry(policy) => &policy.retryable_codes,
+            AttemptPolicy::Hedge(policy) => &policy.non_fatal_codes,
+        };
+        count_failure(&end, codes.contains(&status.code), self.throttle());
     }
 
     /// Opens a stream for an attempt, of which `previous` went before.
@@ -51,8 +69,8 @@ impl Outgoing {
     pub(super) fn open(&self, picked: Picked, previous: u32) -> Result<ClientStream, NotOpened> {
         let timeout = match self.deadline.map(Deadline::remaining) {
             Some(left) if left.is_zero() => {
-                let late = deadline_passed("before it was sent");
-                return Err(NotOpened::Refused(late.unprocessed()));
+                let status = deadline_passed("before it was sent").unprocessed();
+                return Err(NotOpened::Refused(status));
             }
             timeout => timeout,
         };

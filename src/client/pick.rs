@@ -134,7 +134,7 @@ impl Picker {
     /// # Errors
     ///
     /// The channel has failed and the call does not wait; too many calls wait; the balancer chose
-    /// what is not there.
+    /// what is not there; `wake` could not do it.
     ///
     /// # Cancel safety
     ///
@@ -143,7 +143,7 @@ impl Picker {
         &self,
         wait_for_ready: bool,
         call: &CallInfo<'_>,
-        wake: impl Fn(),
+        wake: impl Fn() -> Result<(), Status>,
     ) -> Result<Picked, Status> {
         let _pending = Pending::begin(self)?;
         loop {
@@ -159,7 +159,7 @@ impl Picker {
                 Choice::Nothing => {
                     let (connectivity, failure) = self.look();
                     match connectivity {
-                        ConnectivityState::Idle => wake(),
+                        ConnectivityState::Idle => wake()?,
                         ConnectivityState::TransientFailure if wait_for_ready => {}
                         ConnectivityState::TransientFailure | ConnectivityState::Shutdown => {
                             return Err(failure);
@@ -262,6 +262,8 @@ impl Picker {
             let backends = state.ready.backends.clone();
             state.ready = Arc::new(Ready { balancer, backends });
         });
+        // Calls may wait because the one before chose nothing.
+        self.changed.notify_waiters();
     }
 
     /// Names could not be looked up. That counts where nothing else is known.

@@ -12,12 +12,21 @@ use super::throttle::Throttle;
 /// A service config at work.
 pub(super) struct Policies {
     pub(super) config: Arc<ServiceConfig>,
-    pub(super) throttle: Option<Throttle>,
+    pub(super) throttle: Option<Arc<Throttle>>,
 }
 
 impl Policies {
-    fn new(config: Arc<ServiceConfig>) -> Self {
-        let throttle = config.retry_throttling.map(Throttle::new);
+    /// Puts a config to work in place of the one `before`. If both count failures alike, they are the
+    /// same failures: a server does not recover because its name was looked up again.
+    fn new(config: Arc<ServiceConfig>, before: Option<&Self>) -> Self {
+        let throttle = match before {
+            Some(before) if before.config.retry_throttling == config.retry_throttling => {
+                before.throttle.clone()
+            }
+            Some(_) | None => config
+                .retry_throttling
+                .map(|throttling| Arc::new(Throttle::new(throttling))),
+        };
         Self { config, throttle }
     }
 }
@@ -39,7 +48,7 @@ impl PoliciesInForce {
     pub(super) fn new(default: Option<ServiceConfig>) -> Self {
         let default = default.map(Arc::new);
         let config = ConfigInForce::new(default.clone());
-        let default = default.map(|config| Arc::new(Policies::new(config)));
+        let default = default.map(|config| Arc::new(Policies::new(config, None)));
         let policies = default.clone();
         Self {
             default,
@@ -58,8 +67,7 @@ impl PoliciesInForce {
         current.policies.clone()
     }
 
-    /// Takes what a resolution brought. Yields what counts then. The same again changes nothing:
-    /// the tokens of its throttle stay as they are.
+    /// Takes what a resolution brought. Yields what counts then.
     ///
     /// # Errors
     ///
@@ -75,7 +83,8 @@ impl PoliciesInForce {
             None => *config == ServiceConfig::default(),
         };
         if !same {
-            current.policies = Some(Arc::new(Policies::new(Arc::clone(&config))));
+            let policies = Policies::new(Arc::clone(&config), current.policies.as_deref());
+            current.policies = Some(Arc::new(policies));
             self.resolved.store(true, Ordering::Release);
         }
         Ok(config)

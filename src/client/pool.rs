@@ -103,7 +103,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Why it cannot; or too many calls wait already.
+    /// Why it cannot; too many calls wait already; or there is no runtime to connect on.
     ///
     /// # Cancel safety
     ///
@@ -116,7 +116,7 @@ impl Pool {
         if let Some(picked) = self.try_pick(call) {
             return Ok(picked);
         }
-        let wake = || self.connect_now();
+        let wake = || self.wake();
         self.shared.picker.pick(wait_for_ready, call, wake).await
     }
 
@@ -144,19 +144,39 @@ impl Pool {
         self.shared.picker.connectivity_changed(from).await
     }
 
-    /// Connects, if the channel is idle. Outside of a tokio runtime it does nothing.
+    /// Connects, if the channel is idle. Outside of a tokio runtime it may do nothing.
     pub(crate) fn connect_now(&self) {
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
+        // Who waits for it is told.
+        let _ = self.wake();
+    }
+
+    /// Connects, if the channel is idle.
+    ///
+    /// # Errors
+    ///
+    /// There is no runtime to do it on. Who waited nevertheless might do so for ever.
+    fn wake(&self) -> Result<(), Status> {
         if self.shared.picker.wake() == Wake::Done {
-            return;
+            return Ok(());
         }
+        // However it is dropped, the channel is idle again.
         let awake = Awake::new(&self.shared);
+        let Ok(runtime) = Handle::try_current() else {
+            let text = "a channel cannot connect outside of a tokio runtime";
+            return Err(Status::internal(text).unprocessed());
+        };
         // The task that is spawned here ends when there have been no calls for a long time, and
         // with this pool.
         let task = runtime.spawn(work(awake, Arc::clone(&self.source)));
-        *self.lock_task() = Some(task.abort_handle());
+        let task = task.abort_handle();
+        // A runtime that shuts down drops what is spawned on it.
+        let dropped = task.is_finished();
+        *self.lock_task() = Some(task);
+        if dropped {
+            let text = "a channel cannot connect on a tokio runtime that shuts down";
+            return Err(Status::unavailable(text).unprocessed());
+        }
+        Ok(())
     }
 
     /// Waits until the channel is READY.
@@ -173,7 +193,7 @@ impl Pool {
             let (state, failure) = self.shared.picker.look();
             match state {
                 ConnectivityState::Ready => return Ok(()),
-                ConnectivityState::Idle => self.connect_now(),
+                ConnectivityState::Idle => self.wake()?,
                 ConnectivityState::Connecting => {}
                 ConnectivityState::TransientFailure | ConnectivityState::Shutdown => {
                     return Err(failure);

@@ -27,6 +27,7 @@ use super::resolve::{Resolution, Resolver};
 use super::service_config::{LoadBalancingConfig, ServiceConfig};
 use super::subchannel::{Subchannel, WhenLost};
 use super::target::Target;
+use crate::call::unwinding_future;
 use crate::transport::connect::Address;
 use crate::wire::Status;
 
@@ -132,9 +133,16 @@ impl<'a> Subchannels<'a> {
         loop {
             lookup_due(self.shared, resolver, &mut clock).await;
             clock.begin(Instant::now());
-            let outcome = match resolver.resolve(target).await {
-                Ok(resolution) => self.take(resolution, target),
-                Err(error) => Err(error.to_string()),
+            // A resolver may be the user's. If this task ended with it, the next call would begin it
+            // again, and at once.
+            let asking = async { resolver.resolve(target).await };
+            let outcome = match unwinding_future("the resolver", asking).await {
+                Ok(Ok(resolution)) => self.take(resolution, target),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(panicked) => {
+                    let (name, what) = (&target.text, panicked.message);
+                    Err(format!("cannot resolve {name:?}: {what}"))
+                }
             };
             match outcome {
                 Ok(()) => clock.succeed(Instant::now()),

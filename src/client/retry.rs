@@ -3,7 +3,6 @@
 //! ```text
 //!  an attempt fails
 //!    did the server's application see the request?
-//!      no, it never left                          ─▶ again, at once, as often as it takes
 //!      no, the server's library turned it away    ─▶ again, at once, but only once
 //!      perhaps
 //!        is the code in the policy's list?        no ─▶ give up
@@ -13,8 +12,9 @@
 //!                                                 no ─▶ again after the policy's delay
 //! ```
 //!
-//! The first two kinds are transparent retries. They need no policy, are not counted among the
-//! attempts, and cost no token: no application was bothered.
+//! The first kind is a transparent retry. It needs no policy, is not counted among the attempts, and
+//! costs no token: no application was bothered. A request that never left this process has not even
+//! failed: it goes out on another connection, and nobody asks here.
 //!
 //! A machine here has no clock. The call has one deadline for all its attempts, and whoever waits
 //! for an attempt or a delay watches it. What cannot be sent again, because the response has begun
@@ -46,8 +46,6 @@ pub(crate) struct AttemptEnd<'a> {
 /// What is known of a request that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unprocessed {
-    /// There was a connection, but nothing of the request left this process.
-    NeverSent,
     /// The server's library had it and did not pass it on: RST_STREAM(REFUSED_STREAM), or GOAWAY
     /// with a last stream below this one.
     SeenByLibraryOnly,
@@ -144,7 +142,6 @@ impl TransparentRetries {
             return false;
         }
         match end.unprocessed {
-            Unprocessed::NeverSent => true,
             Unprocessed::SeenByLibraryOnly => !std::mem::replace(&mut self.turned_away, true),
             Unprocessed::Maybe => false,
         }

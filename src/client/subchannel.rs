@@ -304,8 +304,10 @@ impl Task {
         if farewell.too_many_pings {
             self.shared.connector.ask_less_often();
         }
+        // One that was ended in good order after a call did its part, however short it was.
         let was_used = ended.was_used || ended.lane.was_used();
-        let was_useful = ended.lane.connection.has_answered() || was_used && !farewell.lost;
+        let in_order = farewell.goaway || !farewell.lost;
+        let was_useful = ended.lane.connection.has_answered() || was_used && in_order;
         if was_useful || ended.opened_at.elapsed() >= EARLY {
             self.dialling.lasted(address);
         } else {

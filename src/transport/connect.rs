@@ -143,7 +143,7 @@ impl Connector {
             .map_err(|error| {
                 let remedy = match &error {
                     OpenError::NotHttp2(what) => what.remedy(),
-                    OpenError::Http2(_) | OpenError::Io(_) => None,
+                    OpenError::GoAway(_) | OpenError::Http2(_) | OpenError::Io(_) => None,
                 };
                 failed(phase, error.to_string(), remedy)
             })

@@ -155,8 +155,11 @@ impl RequestHeaders {
             headers.insert(ACCEPT_ENCODING, self.accept_encoding.header_value());
         }
         self.metadata.append_to(&mut headers);
+        // It is the library's to say, whatever the application has in its metadata.
         if previous_attempts > 0 {
             headers.insert(PREVIOUS_RPC_ATTEMPTS, previous_attempts.into());
+        } else if self.metadata.capacity() > 0 {
+            headers.remove(PREVIOUS_RPC_ATTEMPTS);
         }
 
         let mut request = Request::new(());

@@ -580,7 +580,8 @@ impl<T: barewire::ByteStream> RawPeer<T> {
             .expect("a frame in time")
     }
 
-    async fn next_frame(&mut self) -> Option<Frame> {
+    /// The next frame, however long it takes on a clock that is ours.
+    pub async fn next_frame(&mut self) -> Option<Frame> {
         while self.buffered.len() < 9 {
             self.read().await?;
         }

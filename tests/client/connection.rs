@@ -6,7 +6,7 @@ use barewire::{ChannelConfig, ClientHttp2Config, Code, Request, Status};
 use tokio::time::Instant;
 
 use crate::raw_server::*;
-use crate::support::{ACK, END_STREAM, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
+use crate::support::{ACK, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
 
 #[tokio::test(start_paused = true)]
 async fn p001_each_call_is_one_stream_and_streams_are_numbered_from_one() {
@@ -428,7 +428,7 @@ async fn p012_before_stream_ids_run_out_a_new_connection_takes_over() {
     old.write(&answer(one, "old")).await;
     assert_eq!(first.await.unwrap().unwrap().message, "old");
     // The old one is closed when its last call has ended.
-    let goaway = old.frame_of(crate::support::GOAWAY).await.unwrap();
+    let goaway = old.frame_of(GOAWAY).await.unwrap();
     assert_eq!(goaway.payload[4..8], NO_ERROR.to_be_bytes());
     assert!(old.is_closed().await);
 }
@@ -463,4 +463,32 @@ async fn p275_headers_and_message_of_a_unary_call_leave_in_one_write() {
     let head = server.next(|frame| frame.kind == HEADERS).await.unwrap();
     let body = server.frame_on(head.stream).await.unwrap();
     assert_eq!(body.flags, END_STREAM);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p158_a_server_that_sends_a_connection_away_at_once_is_quoted() {
+    let cases = [
+        // code            text           what is told
+        (NO_ERROR, "", "the server said GOAWAY(NO_ERROR)"),
+        (
+            ENHANCE_YOUR_CALM,
+            "at capacity",
+            "the server said GOAWAY(ENHANCE_YOUR_CALM, \"at capacity\")",
+        ),
+    ];
+    for (code, text, told) in cases {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let (status, _server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let mut server = RawServer::silent(line.dialled().await).await;
+            let goaway = [&[0; 4], &code.to_be_bytes()[..], text.as_bytes()].concat();
+            let mut bytes = frame(SETTINGS, 0, 0, &[]);
+            bytes.extend(frame(GOAWAY, 0, 0, &goaway));
+            server.write(&bytes).await;
+            server
+        });
+        let status = status.unwrap_err();
+        assert_eq!(status.code, Code::Unavailable);
+        assert_eq!(status.message, format!("no HTTP/2 with raw: {told}"));
+    }
 }

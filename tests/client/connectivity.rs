@@ -1,12 +1,16 @@
 //! The states of a channel, back-off, and calls that wait.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use barewire::ConnectivityState::{Connecting, Idle, Ready, Shutdown, TransientFailure};
+use barewire::resolve::{Resolver, Resolving};
 use barewire::{
-    Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Http2Config, Request, Server,
-    ServerConfig,
+    Address, Balancing, Channel, ChannelConfig, ClientHttp2Config, Code, Dialer, Dialing,
+    Http2Config, MethodPath, Request, Server, ServerConfig, Target,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -14,6 +18,7 @@ use crate::net::{
     LATENCY, Net, Place, address, balancing, becomes, call, call_with, hold, log_states,
     patient_call, settle,
 };
+use crate::support::PATIENCE;
 
 #[tokio::test(start_paused = true)]
 async fn p161_a_channel_is_idle_until_the_first_call() {
@@ -361,4 +366,89 @@ async fn a_channel_outlives_the_runtime_that_it_worked_on() {
     assert_eq!(on_another.join().unwrap(), 1);
     let again = timeout(Duration::from_secs(20), call(&channel));
     assert_eq!(again.await.unwrap().unwrap(), 1);
+}
+
+#[test]
+fn a_channel_that_has_no_runtime_to_connect_on_says_so() {
+    let channel = Channel::lazy("http://127.0.0.1:1").unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    channel.connect_now();
+    let Poll::Ready(Err(status)) = pin!(channel.ready()).poll(&mut cx) else {
+        panic!("it waits for ever");
+    };
+    assert_eq!(status.code, Code::Internal);
+    assert_eq!(
+        status.message,
+        "a channel cannot connect outside of a tokio runtime"
+    );
+    let request = String::new();
+    let path = MethodPath::from_static("/test.Host/Call");
+    let mut call = pin!(channel.unary::<String, String>(path, request));
+    let Poll::Ready(Err(status)) = call.as_mut().poll(&mut cx) else {
+        panic!("it waits for ever");
+    };
+    assert_eq!((status.code, channel.state()), (Code::Internal, Idle));
+}
+
+#[test]
+fn a_channel_on_a_runtime_that_has_shut_down_does_not_try_for_ever() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // It would never give its thread back.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
+        drop(runtime);
+        let channel = Channel::lazy("http://127.0.0.1:1").unwrap();
+        done.send((handle.block_on(channel.ready()), channel.state()))
+    });
+    let (ready, state) = ended.recv_timeout(PATIENCE).expect("an end");
+    let status = ready.unwrap_err();
+    assert_eq!((status.code, state), (Code::Unavailable, Idle));
+    assert!(status.message.contains("shuts down"), "{status}");
+}
+
+/// A bug in a program.
+#[derive(Default)]
+struct Panics(AtomicUsize);
+
+impl Dialer for Panics {
+    fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("not today");
+    }
+}
+
+impl Resolver for Panics {
+    fn resolve<'a>(&'a self, _: &'a Target) -> Resolving<'a> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        panic!("not today");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plug_that_panics_fails_like_others_and_is_asked_again_later() {
+    let cases = [
+        "cannot connect to 10.0.0.1:50051: the dialer panicked",
+        "cannot resolve \"http://10.0.0.1:50051\": the resolver panicked",
+    ];
+    for (which, message) in cases.into_iter().enumerate() {
+        let plug = Arc::new(Panics::default());
+        let (dialer, resolver) = (Arc::clone(&plug), Arc::clone(&plug));
+        let config = ChannelConfig {
+            dialer: (which == 0).then_some(dialer as Arc<dyn Dialer>),
+            resolver: (which == 1).then_some(resolver as Arc<dyn Resolver>),
+            ..ChannelConfig::default()
+        };
+        let channel = Channel::with_config("http://10.0.0.1:50051", config).unwrap();
+        let status = call(&channel).await.unwrap_err();
+        assert_eq!(
+            (status.code, &*status.message),
+            (Code::Unavailable, message)
+        );
+        assert!(status.unprocessed);
+        sleep(Duration::from_secs(10)).await;
+        let asked = plug.0.load(Ordering::SeqCst);
+        assert!((4..=6).contains(&asked), "{asked}: {message}");
+        assert_eq!(channel.state(), TransientFailure);
+    }
 }

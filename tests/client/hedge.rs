@@ -237,14 +237,12 @@ fn p186_the_header_counts_the_attempts_before() {
 #[test]
 #[rustfmt::skip]
 fn p166_hedges_that_no_application_saw_are_sent_again() {
-    use Unprocessed::{NeverSent, SeenByLibraryOnly};
+    use Unprocessed::SeenByLibraryOnly;
 
     let policy = policy();
     let throttle = Throttle::new(RetryThrottling { max_tokens: 2, token_ratio: 0.1 });
     play(&rules(&policy, Some(&throttle)), &[
         (Sent, NEXT),
-        (Event::Unprocessed(NeverSent), TransparentRetry),
-        (Event::Unprocessed(NeverSent), TransparentRetry),
         (Event::Unprocessed(SeenByLibraryOnly), TransparentRetry),
         (Timer, Send),                                             // the rhythm goes on
         (Sent, NEXT),

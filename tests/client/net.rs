@@ -385,6 +385,9 @@ impl Host {
                 _ = std::future::poll_fn(|cx| respond.poll_reset(cx)) => return,
             }
         }
+        if head.uri.path().ends_with("Slow") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let head = http::Response::builder().header("content-type", "application/grpc");
         let Ok(mut stream) = respond.send_response(head.body(()).unwrap(), false) else {
             return;

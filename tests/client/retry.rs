@@ -10,7 +10,7 @@ use barewire::wire::Pushback;
 
 use crate::inside::random::Random;
 use crate::inside::retry::Decision::{GiveUp, RetryAfter, TransparentRetry};
-use crate::inside::retry::Unprocessed::{self, Maybe, NeverSent, SeenByLibraryOnly};
+use crate::inside::retry::Unprocessed::{self, Maybe, SeenByLibraryOnly};
 use crate::inside::retry::{AttemptEnd, Decision, RetryRules, RetryState};
 use crate::inside::retry_policy::RetryPolicy;
 use crate::inside::throttle::{RetryThrottling, Throttle};
@@ -122,15 +122,9 @@ fn rules<'a>(policy: Option<&'a RetryPolicy>, random: &'a Random) -> RetryRules<
 #[rustfmt::skip]
 fn p166_what_no_application_saw_is_tried_again_without_a_policy() {
     let cases: &[&[(Failure, Decision)]] = &[
-        &[(unprocessed(NeverSent), TransparentRetry); 1_000],      // as often as it takes
         &[(unprocessed(SeenByLibraryOnly), TransparentRetry),      // once
           (unprocessed(SeenByLibraryOnly), GiveUp)],
-        &[(unprocessed(NeverSent), TransparentRetry),              // the two do not count together
-          (unprocessed(SeenByLibraryOnly), TransparentRetry),
-          (unprocessed(NeverSent), TransparentRetry),
-          (unprocessed(SeenByLibraryOnly), GiveUp)],
-        &[(committed(unprocessed(NeverSent)), GiveUp)],            // what was sent is no longer there
-        &[(committed(unprocessed(SeenByLibraryOnly)), GiveUp)],
+        &[(committed(unprocessed(SeenByLibraryOnly)), GiveUp)],    // what was sent is no longer there
         &[(unprocessed(Maybe), GiveUp)],                           // needs a policy
     ];
     for script in cases {
@@ -163,10 +157,6 @@ fn p167_transparent_retries_are_not_counted_and_cost_no_token() {
         ..rules(Some(&policy), &random)
     };
     let mut state = RetryState::default();
-    for _ in 0..10 {
-        let decision = tell(&mut state, unprocessed(NeverSent), &rules);
-        assert_eq!(decision, TransparentRetry);
-    }
     let decision = tell(&mut state, unprocessed(SeenByLibraryOnly), &rules);
     assert_eq!(decision, TransparentRetry);
     assert_eq!(state.previous_attempts(), 0);
@@ -349,7 +339,7 @@ fn p180_without_a_policy_only_transparent_retries_are_left() {
     play(
         &rules,
         &[
-            (unprocessed(NeverSent), TransparentRetry),
+            (unprocessed(SeenByLibraryOnly), TransparentRetry),
             (failed(Unavailable), GiveUp),
         ],
     );
@@ -362,13 +352,12 @@ fn p186_the_header_counts_the_attempts_before() {
     let mut state = RetryState::default();
     let mut headers = Vec::new();
     for failure in [
-        unprocessed(SeenByLibraryOnly),
         failed(Unavailable),
-        unprocessed(NeverSent),
+        unprocessed(SeenByLibraryOnly),
         failed(Unavailable),
     ] {
         tell(&mut state, failure, &rules);
         headers.push(state.previous_attempts());
     }
-    assert_eq!(headers, [0, 1, 1, 2]);
+    assert_eq!(headers, [1, 1, 2]);
 }

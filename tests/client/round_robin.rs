@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::ConnectivityState::{Connecting, Idle, Ready, TransientFailure};
-use barewire::{Backend, Balancer, Balancing, CallInfo, Channel, ChannelConfig, Code, Request};
+use barewire::{
+    Backend, Balancer, Balancing, CallInfo, Channel, ChannelConfig, Code, Request, ServiceConfig,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::net::{
@@ -187,6 +189,49 @@ async fn p210_goaway_in_the_middle_of_calls_is_not_seen_by_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn servers_that_are_killed_in_turn_cost_no_call_under_a_retry_policy() {
+    let (net, hosts) = Net::with_hosts([1, 2, 3]);
+    let policy = r#"{"methodConfig": [{"name": [{}], "retryPolicy": {
+        "maxAttempts": 4, "initialBackoff": "0.01s", "maxBackoff": "0.1s", "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"]
+    }}]}"#;
+    let config = ChannelConfig {
+        service_config: Some(ServiceConfig::from_json(policy).unwrap()),
+        ..balancing(Balancing::RoundRobin)
+    };
+    let channel = net.channel_with([1, 2, 3], config);
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let channel = channel.clone();
+            tokio::spawn(async move {
+                for _ in 0..1_000 {
+                    let request = Request::new(String::new());
+                    call_with(&channel, "/test.Host/Slow", request)
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut kills = 0;
+    for (number, host) in (1..=3).zip(&hosts).cycle() {
+        sleep(Duration::from_secs(2)).await;
+        net.put(number, Place::Refused);
+        host.cut();
+        kills += 1;
+        sleep(Duration::from_millis(300)).await;
+        net.put(number, Place::Host(host.clone()));
+        if callers.iter().all(tokio::task::JoinHandle::is_finished) {
+            break;
+        }
+    }
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    assert!(kills > 20, "{kills}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_full_is_passed_over() {
     let (net, hosts) = Net::with_hosts([1, 2]);
     hosts[0].limit(1);
@@ -300,4 +345,29 @@ async fn p210_many_threads_pick_while_connections_come_and_go() {
     for caller in callers {
         caller.await.unwrap();
     }
+}
+
+/// Chooses nobody.
+#[derive(Debug)]
+struct Nobody;
+
+impl Balancer for Nobody {
+    fn pick(&self, _: &CallInfo<'_>, _: &[Backend]) -> Option<usize> {
+        None
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p210_calls_that_wait_pick_again_when_another_balancer_chooses() {
+    let (net, [_host]) = Net::with_hosts([1]);
+    let script = Script::answering(Ok(&[1]));
+    let config = balancing(Balancing::Custom(Arc::new(Nobody)));
+    let channel = net.channel_of(Arc::new(script.clone()), config);
+    let waits = patient_call(&channel);
+    becomes(&channel, Ready).await;
+    settle().await;
+    assert!(!waits.is_finished());
+    script.config(Some(r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#));
+    script.announce(Ok(&[1]));
+    assert_eq!(waits.await.unwrap().unwrap(), 1);
 }

@@ -1,11 +1,13 @@
 //! Channels to real sockets: every kind of target, TLS, proxies, and what goes wrong on the way.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use barewire::proxy::{Proxy, Proxying};
+use barewire::resolve::Fixed;
 use barewire::{
-    CallStart, Channel, ChannelConfig, ClientCertificates, ClientTls, Code, Credentials,
+    Address, CallStart, Channel, ChannelConfig, ClientCertificates, ClientTls, Code, Credentials,
     Interceptor, Listeners, Response, Server, ServerTls, Status,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -346,4 +348,36 @@ async fn a_channel_finds_its_server_again_after_a_restart() {
     };
     tokio::spawn(Server::new().add(Probe::default()).serve(listener));
     assert_eq!(echo(&channel).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn p243_a_resolver_of_ones_own_may_lead_out_of_this_machine() {
+    let address = serve(None).await;
+    let config = ChannelConfig {
+        resolver: Some(Arc::new(Fixed::new([Address::Tcp(address)]))),
+        ..ChannelConfig::default()
+    };
+    let channel = Channel::with_config("unix:/nowhere", config).unwrap();
+    assert_eq!(echo(&channel).await.unwrap(), "hello");
+    let channel = channel.intercept(Credentials::new(Token));
+    let status = echo(&channel).await.unwrap_err();
+    assert_eq!(status.code, Code::Unauthenticated, "{status}");
+}
+
+#[tokio::test]
+async fn p202_a_resolver_of_ones_own_is_asked_also_behind_a_proxy() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let somewhere = Address::Tcp("192.0.2.1:50051".parse().unwrap());
+    let config = ChannelConfig {
+        proxy: Proxying::Through(Proxy::parse(&proxy).unwrap()),
+        resolver: Some(Arc::new(Fixed::new([somewhere]))),
+        ..ChannelConfig::default()
+    };
+    let channel = Channel::with_config("dns:///service.test", config).unwrap();
+    channel.connect_now();
+    let (mut io, _) = listener.accept().await.unwrap();
+    let mut asked = [0; 33];
+    io.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"CONNECT 192.0.2.1:50051 HTTP/1.1\r");
 }
