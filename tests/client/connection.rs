@@ -370,10 +370,7 @@ async fn join_all(mut calls: Vec<Boxed<'_>>) -> Vec<Result<barewire::Response<St
 
 #[tokio::test(start_paused = true)]
 async fn p011_a_server_of_one_stream_is_not_overrun_at_the_start() {
-    let mut line = Line::with(ChannelConfig {
-        max_connections_per_address: 1,
-        ..ChannelConfig::default()
-    });
+    let mut line = Line::new();
     let mut calls = Vec::new();
     for number in 0..50 {
         let channel = line.channel.clone();

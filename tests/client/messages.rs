@@ -288,7 +288,8 @@ mod compression {
     #[tokio::test(start_paused = true)]
     async fn p085_p086_p229_each_compressed_message_stands_alone() {
         let long = "many words ".repeat(100);
-        for (coding, compress) in [("gzip", gzip as fn(&[u8]) -> Vec<u8>), ("deflate", zlib)] {
+        let codings: [(&str, fn(&[u8]) -> Vec<u8>); 2] = [("gzip", gzip), ("deflate", zlib)];
+        for (coding, compress) in codings {
             let heard = heard_from(async |server, stream| {
                 let bytes = [
                     headers_with(stream, &[("grpc-encoding", coding)]),

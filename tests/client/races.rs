@@ -51,6 +51,7 @@ async fn slots_survive_calls_that_are_given_up_at_any_time() {
             max_concurrent_streams: 25,
             ..ClientHttp2Config::default()
         },
+        max_connections_per_address: 1,
         ..ChannelConfig::default()
     };
     let channel = Channel::with_config(&format!("http://{server}"), config).unwrap();

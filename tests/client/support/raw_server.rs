@@ -76,16 +76,21 @@ impl Dialer for Pipes {
     fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
         let (near, far) = tokio::io::duplex(4 * 1024 * 1024);
         let sent = self.0.send(far);
+        let near: Box<dyn ByteStream> = Box::new(near);
         Box::pin(std::future::ready(match sent {
-            Ok(()) => Ok(Box::new(near) as Box<dyn ByteStream>),
+            Ok(()) => Ok(near),
             Err(_) => Err(io::Error::other("the test takes no more connections")),
         }))
     }
 }
 
 impl Line {
+    /// One that makes no second connection while the first one serves.
     pub fn new() -> Self {
-        Self::with(ChannelConfig::default())
+        Self::with(ChannelConfig {
+            max_connections_per_address: 1,
+            ..ChannelConfig::default()
+        })
     }
 
     pub fn with(config: ChannelConfig) -> Self {
