@@ -885,7 +885,7 @@ async fn p267_many_unread_streams_do_not_starve_the_one_that_is_read() {
         }
     );
     // The server fills the window of each, within that of the connection, and goes on with the first.
-    let chunk = "u".repeat(FRAME_LIMIT - 8);
+    let chunk = "u".repeat(FRAME_LIMIT - 9);
     for stream in (1..80).step_by(2) {
         server.write(&headers(stream)).await;
     }
@@ -896,10 +896,47 @@ async fn p267_many_unread_streams_do_not_starve_the_one_that_is_read() {
         idle().await;
         room -= frames;
     }
+    server.unasked().await;
     let reading = tokio::spawn(async move { within(inbounds.remove(0).next()).await });
     let more =
         server.next(|frame| frame.kind == crate::support::WINDOW_UPDATE && frame.stream == 0);
     let more = tokio::time::timeout(Duration::from_secs(60), more).await;
     assert!(more.is_ok(), "no room for the stream that is read");
     reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
+#[ignore = "h2 counts 256 bytes for each unread small frame, and gives up the connection at 64 MiB"]
+async fn p252_small_frames_on_several_unread_streams_harm_nobody() {
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let (inbounds, mut server) = tokio::join!(
+        async {
+            let mut inbounds = Vec::new();
+            for _ in 0..3 {
+                let call = channel.server_streaming::<String, String>(path(), "ask".to_owned());
+                inbounds.push(within(call).await.unwrap());
+            }
+            inbounds
+        },
+        async {
+            let mut server = line.accept().await;
+            for _ in 0..3 {
+                server.request().await;
+            }
+            server
+        }
+    );
+    // Less than the window of each: 100,000 messages of five bytes.
+    for stream in [1, 3, 5] {
+        server.write(&headers(stream)).await;
+        server.try_write(&message(stream, "").repeat(100_000)).await;
+        idle().await;
+    }
+    let (other, ()) = tokio::join!(unary(&channel, "other".to_owned()), async {
+        let stream = server.request().await.stream;
+        server.write(&answer(stream, "well")).await;
+    });
+    assert_eq!(other.unwrap().message, "well");
+    drop(inbounds);
 }
