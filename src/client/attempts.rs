@@ -54,6 +54,10 @@ pub(super) struct Attempt {
 pub(super) struct Attempts {
     outgoing: Arc<Outgoing>,
     /// In the order in which they were opened.
+    #[expect(
+        clippy::vec_box,
+        reason = "the one that answers is handed on in its box"
+    )]
     running: Vec<Box<Attempt>>,
     opening: Vec<Opening>,
     policy: Policy,

@@ -231,7 +231,7 @@ async fn unprocessed_is_said_exactly_where_it_is_known() {
             }
         };
         tokio::select! {
-            () = async { serve.await } => {}
+            () = serve => {}
             result = call => {
                 let status = result.unwrap().unwrap_err();
                 assert_eq!(status.unprocessed, unprocessed, "{what}: {status}");
