@@ -20,6 +20,12 @@ fn main() -> std::io::Result<()> {
         "proto/route_guide.proto",
         "proto/sum_stream.proto",
     ];
+    codegen::compile_protos(&protos, &["proto"])?;
+    // The interop tests have descriptors of their own, which their service names by hand.
+    let protos = [
+        "proto/grpc/testing/test.proto",
+        "proto/xds/service/orca/v3/orca.proto",
+    ];
     codegen::compile_protos(&protos, &["proto"])
 }
 

@@ -81,6 +81,8 @@ pub mod wire;
 mod call;
 #[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "cli")]
+pub mod interop;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(any(feature = "health", feature = "reflection"))]

@@ -21,6 +21,8 @@ use super::requests::Requests;
 pub struct Inbound<M> {
     source: Source,
     message_limit: usize,
+    /// Of the message that was given out last.
+    compressed: bool,
     messages: PhantomData<fn() -> M>,
 }
 
@@ -75,6 +77,7 @@ impl<M: prost::Message + Default> Inbound<M> {
         Self {
             source,
             message_limit,
+            compressed: false,
             messages: PhantomData,
         }
     }
@@ -111,6 +114,12 @@ impl<M: prost::Message + Default> Inbound<M> {
                 Err(status)
             }
         }
+    }
+
+    /// Whether the message that was given out last came compressed. Headers name a coding for a whole
+    /// stream, and each message says for itself whether it uses it. gRPC-Compression.
+    pub fn came_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// The only message, where exactly one is due, with what came around it.
@@ -173,6 +182,7 @@ impl<M: prost::Message + Default> Inbound<M> {
     }
 
     fn decode(&mut self, raw: RawMessage) -> Result<M, Status> {
+        self.compressed = raw.compressed;
         let body = decompress_message(raw, self.source.encoding(), self.message_limit)?;
         self.source.charge(&body)?;
         Ok(decode_message(body)?)

@@ -18,6 +18,7 @@ pub(super) struct Received {
     path: MethodPath,
     authority: Option<Authority>,
     peer: Peer,
+    compressed: bool,
     phase: PhaseWatch,
     end: CallEnd,
 }
@@ -27,6 +28,8 @@ pub(crate) struct RequestParts {
     pub(crate) metadata: Metadata,
     pub(crate) deadline: Option<Deadline>,
     pub(crate) encoding: Encoding,
+    /// Whether its one message came compressed, once it has come.
+    pub(crate) compressed: bool,
     pub(crate) path: MethodPath,
     pub(crate) authority: Option<Authority>,
     pub(crate) peer: Peer,
@@ -57,6 +60,7 @@ impl<T> Request<T> {
             metadata,
             deadline,
             encoding,
+            compressed,
             path,
             authority,
             peer,
@@ -68,6 +72,7 @@ impl<T> Request<T> {
             path,
             authority,
             peer,
+            compressed,
             phase,
             end,
         };
@@ -96,6 +101,15 @@ impl<T> Request<T> {
     /// Who calls. `None` if this request did not come over the wire.
     pub fn peer(&self) -> Option<&Peer> {
         self.received.as_ref().map(|received| &received.peer)
+    }
+
+    /// Whether its message came compressed: the headers may name a coding that the message does not
+    /// use. Of a request that streams, [`Inbound::came_compressed`](super::Inbound::came_compressed)
+    /// tells it of each message.
+    pub fn came_compressed(&self) -> bool {
+        self.received
+            .as_ref()
+            .is_some_and(|received| received.compressed)
     }
 
     /// A request for a call that is made in the service of this one: it has the same deadline, and is

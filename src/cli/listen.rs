@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use super::messages::StartError;
+use super::tls_files::Renewal;
 
 /// What the server listens on.
 #[derive(Default)]
@@ -37,6 +38,35 @@ impl Sockets {
             sockets.open_host(host, &all)?;
         }
         Ok(sockets)
+    }
+
+    /// Listens on a port of all addresses of this machine.
+    pub(super) fn open_everywhere(port: u16) -> Result<Self, StartError> {
+        let all_of_ipv4 = (Ipv4Addr::UNSPECIFIED, port).into();
+        // All of IPv6 is all of IPv4 too, where there is IPv6.
+        let opened = match open((Ipv6Addr::UNSPECIFIED, port).into(), &[]) {
+            Err(why) if is_missing(&why) => open(all_of_ipv4, &[]),
+            opened => opened,
+        };
+        let (listener, address) = opened.map_err(|why| StartError::ListenOnPort { port, why })?;
+        Ok(Self {
+            listeners: vec![listener],
+            addresses: vec![address],
+            left_out: Vec::new(),
+        })
+    }
+
+    /// Tells where the server listens.
+    pub(super) fn announcement(&self, tls: Option<&Renewal>) -> String {
+        let security = if tls.is_some() { "TLS" } else { "plain text" };
+        let mut text = String::new();
+        for address in &self.addresses {
+            text += &format!("listening on {address} ({security})\n");
+        }
+        for address in &self.left_out {
+            text += &format!("not on {address}, which this machine does not have\n");
+        }
+        text
     }
 
     /// Listens on every address of a host. One that this machine does not have is left out if

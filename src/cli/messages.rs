@@ -36,6 +36,14 @@ pub enum StartError {
         /// What the system says.
         why: io::Error,
     },
+    /// A port cannot be listened on.
+    #[error("cannot listen on port {port}: {}", why_not_listen_on_port(*port, why))]
+    ListenOnPort {
+        /// The port.
+        port: u16,
+        /// What the system says.
+        why: io::Error,
+    },
     /// A file cannot be read.
     #[error("cannot read {} of {flag}: {}", path.display(), why_not_read(why))]
     Unreadable {
@@ -82,6 +90,45 @@ pub enum StartError {
          --cert FILE, or leave out --key to show none"
     )]
     ClientCertificateMissing,
+    /// TLS for the interop tests, and no certificate.
+    #[error(
+        "--use_tls is given without {missing}: the server shows a certificate and proves it with the \
+         key; add --tls_cert_file FILE and --tls_key_file FILE, such as server1.pem and server1.key \
+         of grpc's test credentials, or leave out --use_tls"
+    )]
+    InteropServerTls {
+        /// The flags that are not there.
+        missing: &'static str,
+    },
+    /// The authority of the interop tests is to be trusted, and is not there.
+    #[error(
+        "--use_test_ca is given without --ca_file: add --ca_file FILE with the authority that signed \
+         the server's certificate, such as ca.pem of grpc's test credentials, or leave out \
+         --use_test_ca to trust the roots of the system"
+    )]
+    InteropAuthorityMissing,
+    /// There is no such interop test.
+    #[error("--test_case \"{name}\" is none of these: {}, all", known.join(", "))]
+    UnknownCase {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<&'static str>,
+    },
+    /// An interop test that is left out on purpose.
+    #[error("--test_case {name} is not among ours: it wants {wants}")]
+    CaseLeftOut {
+        /// What was asked for.
+        name: &'static str,
+        /// What it would take.
+        wants: &'static str,
+    },
+    /// A service config is none.
+    #[error("--service_config_json is no service config: {why}")]
+    ServiceConfig {
+        /// What is wrong with it.
+        why: String,
+    },
     /// A file has no certificate in it.
     #[error(
         "{path} of {flag} has no certificate in PEM, which begins with -----BEGIN \
@@ -248,6 +295,25 @@ fn why_not_listen(address: SocketAddr, why: &io::Error) -> String {
             port = address.port()
         ),
         _ => format!("{}; choose another address with --addr", reason(why)),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "systems have more errors than anyone has words for"
+)]
+fn why_not_listen_on_port(port: u16, why: &io::Error) -> String {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => {
+            let next = port.checked_add(1).unwrap_or(10000);
+            format!("another program listens there; stop it, or choose another with --port {next}")
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not; ports below 1024 are often kept for administrators, so choose a \
+             higher one, such as --port 10000"
+                .to_owned()
+        }
+        _ => format!("{}; choose another with --port", reason(why)),
     }
 }
 

@@ -3,6 +3,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `serve.rs` | `barewire serve`: its flags, and from start to drain |
+//! | `interop.rs` | `barewire interop`: the interop tests, of either side |
 //! | `listen.rs` | addresses to sockets |
 //! | `tls_files.rs` | certificate and key files to TLS of either side, and again when they were renewed |
 //! | `signals.rs` | what the system tells the server to do |
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod interop;
 mod listen;
 mod log;
 pub mod messages;
@@ -46,6 +48,9 @@ struct Cli {
 enum Command {
     /// Serve the services of the gRPC tutorials, with health and reflection.
     Serve(serve::ServeOptions),
+    /// Run the interop tests of gRPC, with other implementations of it or among ourselves.
+    #[command(subcommand)]
+    Interop(interop::InteropCommand),
     /// Do what the clients of the gRPC tutorials do.
     #[command(
         subcommand,
@@ -62,13 +67,17 @@ pub fn run() -> ExitCode {
             command: Some(Command::Serve(options)),
         }) => serve::run(&options),
         Ok(Cli {
+            command: Some(Command::Interop(command)),
+        }) => interop::run(&command),
+        Ok(Cli {
             command: Some(Command::Tutorial(tutorial)),
         }) => tutorial::run(&tutorial),
         Ok(Cli { command: None }) => {
             say(&Cli::command().render_help().to_string());
             ExitCode::SUCCESS
         }
-        // Help and version come as errors that are none, and so does help for who names no tutorial.
+        // Help and version come as errors that are none, and so does help for who names only half of
+        // a command.
         Err(error)
             if !error.use_stderr()
                 || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>

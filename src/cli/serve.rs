@@ -77,19 +77,7 @@ pub(super) fn run(options: &ServeOptions) -> ExitCode {
     // Each connection takes a file descriptor. Fewer of them are no reason not to start.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let log = Log::start(options.log);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|why| StartError::System {
-            what: "start threads",
-            why,
-        })
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(serve(options, &log));
-            // Nothing is left to wait for but, perhaps, a name that is being looked up.
-            runtime.shutdown_background();
-            outcome
-        });
+    let outcome = block_on(serve(options, &log));
     log.flush(Duration::from_secs(1));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -113,33 +101,75 @@ async fn serve(options: &ServeOptions, log: &Log) -> Result<(), StartError> {
         server = server.tls(renewal.tls.clone());
     }
     let sockets = Sockets::open(&options.addresses).await?;
-    let hangup = match renewal {
-        Some(_) => Hangup::Reloads,
-        None => Hangup::EndsTheServer,
+    let start = Start {
+        announcement: announcement(&sockets, &server, renewal.as_ref()),
+        sockets,
+        server,
+        drain_timeout: options.drain_timeout,
+        renewal,
+        log: log.clone(),
     };
-    let signals = Signals::new(hangup).map_err(|why| StartError::System {
-        what: "listen for signals",
-        why,
-    })?;
-    let files = renewal.as_ref().map(|renewal| &renewal.files);
-    announce(&sockets, &server, files);
+    start.serve_until_told().await
+}
 
-    let (stop, stopped) = oneshot::channel();
-    // This task ends with the process: there may always be one more signal.
-    tokio::spawn(follow(signals, stop, renewal, log.clone()));
-    let drain = async {
-        let _ = stopped.await;
-        let seconds = options.drain_timeout.as_secs_f64();
-        say(&format!(
-            "draining: calls have {seconds} s to end; a second signal stops at once"
-        ));
-    };
-    let report = server
-        .serve_until(sockets.listeners, drain)
-        .await
-        .map_err(|why| StartError::System { what: "serve", why })?;
-    say(&format_report(&report));
-    Ok(())
+/// Runs what a command does, on threads of its own.
+pub(super) fn block_on<T>(
+    work: impl Future<Output = Result<T, StartError>>,
+) -> Result<T, StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| StartError::System {
+            what: "start threads",
+            why,
+        })?;
+    let outcome = runtime.block_on(work);
+    // Nothing is left to wait for but, perhaps, a name that is being looked up.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A server that has all it needs.
+pub(super) struct Start {
+    pub(super) server: Server,
+    pub(super) sockets: Sockets,
+    pub(super) announcement: String,
+    pub(super) drain_timeout: Duration,
+    pub(super) renewal: Option<Renewal>,
+    pub(super) log: Log,
+}
+
+impl Start {
+    /// Serves until a signal ends it.
+    pub(super) async fn serve_until_told(self) -> Result<(), StartError> {
+        let hangup = match self.renewal {
+            Some(_) => Hangup::Reloads,
+            None => Hangup::EndsTheServer,
+        };
+        let signals = Signals::new(hangup).map_err(|why| StartError::System {
+            what: "listen for signals",
+            why,
+        })?;
+        say(&self.announcement);
+
+        let (stop, stopped) = oneshot::channel();
+        // This task ends with the process: there may always be one more signal.
+        tokio::spawn(follow(signals, stop, self.renewal, self.log));
+        let seconds = self.drain_timeout.as_secs_f64();
+        let drain = async {
+            let _ = stopped.await;
+            say(&format!(
+                "draining: calls have {seconds} s to end; a second signal stops at once"
+            ));
+        };
+        let report = self
+            .server
+            .serve_until(self.sockets.listeners, drain)
+            .await
+            .map_err(|why| StartError::System { what: "serve", why })?;
+        say(&format_report(&report));
+        Ok(())
+    }
 }
 
 /// Does what signals ask for.
@@ -206,23 +236,16 @@ fn load_route_database(options: &ServeOptions) -> Result<RouteDatabase, StartErr
 }
 
 /// Tells where the server listens, what it serves, and how to try it.
-fn announce(sockets: &Sockets, server: &Server, tls: Option<&TlsFiles>) {
-    let security = if tls.is_some() { "TLS" } else { "plain text" };
-    let mut text = String::new();
-    for address in &sockets.addresses {
-        text += &format!("listening on {address} ({security})\n");
-    }
-    for address in &sockets.left_out {
-        text += &format!("not on {address}, which this machine does not have\n");
-    }
+fn announcement(sockets: &Sockets, server: &Server, renewal: Option<&Renewal>) -> String {
+    let mut text = sockets.announcement(renewal);
     text += "serving\n";
     for name in server.service_names() {
         text += &format!("  {name}\n");
     }
-    if let Some(command) = command_to_try(sockets, tls) {
+    if let Some(command) = command_to_try(sockets, renewal.map(|renewal| &renewal.files)) {
         text += &format!("try\n  {command}\n");
     }
-    say(&text);
+    text
 }
 
 /// A call that needs no generated code, so that anyone may make it: its request is a

@@ -47,6 +47,15 @@ impl TlsFiles {
         }
     }
 
+    /// The files of a certificate and its key, each with the flag that names it.
+    pub(super) fn of_pair(certificate: (&'static str, &Path), key: (&'static str, &Path)) -> Self {
+        Self {
+            certificate: TlsFile::new(certificate.0, certificate.1),
+            key: TlsFile::new(key.0, key.1),
+            clients: None,
+        }
+    }
+
     /// Whether a client needs a certificate.
     pub(super) fn clients_must_show_certificates(&self) -> bool {
         matches!(self.clients, Some((_, ClientAuth::Required)))
@@ -130,14 +139,7 @@ impl ClientTlsOptions {
             (None, Some(_)) => return Err(StartError::ClientCertificateMissing),
             (None, None) => None,
         };
-        let mut tls = match &self.ca {
-            Some(path) => {
-                let file = TlsFile::new("--ca", path);
-                ClientTls::with_roots(&file.read()?)
-                    .map_err(|error| explain(error, Some(&file), None))?
-            }
-            None => ClientTls::system().map_err(|error| explain(error, None, None))?,
-        };
+        let mut tls = load_roots(self.ca.as_deref().map(|path| ("--ca", path)))?;
         if let Some((certificate, key)) = identity {
             tls = tls
                 .identity(&certificate.read()?, &key.read()?)
@@ -150,6 +152,15 @@ impl ClientTlsOptions {
         }
         Ok(tls)
     }
+}
+
+/// TLS of a client that trusts a file, which a flag names, or else the roots of the system.
+pub(super) fn load_roots(file: Option<(&'static str, &Path)>) -> Result<ClientTls, StartError> {
+    let Some((flag, path)) = file else {
+        return ClientTls::system().map_err(|error| explain(error, None, None));
+    };
+    let file = TlsFile::new(flag, path);
+    ClientTls::with_roots(&file.read()?).map_err(|error| explain(error, Some(&file), None))
 }
 
 /// A file that a flag names.

@@ -309,7 +309,10 @@ impl Call {
 
     fn deadline_passed(&self) -> Status {
         match &self.phase {
-            Phase::Trying(attempts) if !attempts.is_running() => {
+            Phase::Trying(attempts) if attempts.is_running() => {
+                deadline_passed("before the server answered")
+            }
+            Phase::Trying(attempts) => {
                 let channel = &self.outgoing.channel;
                 match (attempts.last_failure(), channel.pool.last_error()) {
                     (Some(failure), _) => {
@@ -323,7 +326,6 @@ impl Call {
                 }
                 .unprocessed()
             }
-            Phase::Trying(_) => deadline_passed("before the server answered"),
             Phase::Answered(_) | Phase::Ended(_) => deadline_passed("while the server answered"),
         }
     }

@@ -229,6 +229,7 @@ fn server_call(
             metadata: headers.metadata,
             deadline,
             encoding: headers.encoding,
+            compressed: false,
             path: headers.path,
             authority: headers.authority,
             peer: call.connection.peer.clone(),

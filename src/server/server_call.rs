@@ -57,6 +57,7 @@ impl ServerCall {
         };
         let (message, charge) = request?;
         self.charge = charge;
+        self.parts.compressed = inbound.came_compressed();
         Ok(Request::from_parts(self.take_parts(), message))
     }
 
@@ -133,6 +134,7 @@ impl ServerCall {
             metadata: std::mem::take(&mut parts.metadata),
             deadline: parts.deadline,
             encoding: parts.encoding,
+            compressed: parts.compressed,
             path: parts.path.clone(),
             authority: parts.authority.take(),
             peer: parts.peer.clone(),

@@ -59,15 +59,16 @@ pub struct ClientHttp2Config {
     pub keepalive_without_calls: bool,
     /// How long a connection that is no longer needed may take to say GOAWAY. Default 1 s.
     pub goaway_linger: Duration,
-    /// PINGs a server may send: GOAWAY(ENHANCE_YOUR_CALM). Default 1,000, and 100 more each second.
+    /// PINGs a server may send; past it the connection is closed. Default 1,000, and 100 more each
+    /// second.
     pub pings: Rate,
-    /// SETTINGS frames: GOAWAY(ENHANCE_YOUR_CALM). Default 100, and 10 more each second.
+    /// SETTINGS frames; past it the connection is closed. Default 100, and 10 more each second.
     pub settings_frames: Rate,
-    /// PRIORITY frames, unknown frames, unasked PING acknowledgements: GOAWAY(ENHANCE_YOUR_CALM).
-    /// Default 1,000, and 100 more each second.
+    /// PRIORITY frames, unknown frames, unasked PING acknowledgements; past it the connection is
+    /// closed. Default 1,000, and 100 more each second.
     pub idle_frames: Rate,
     /// WINDOW_UPDATE frames beyond ten for each HEADERS or DATA frame of ours:
-    /// GOAWAY(ENHANCE_YOUR_CALM). Default 10,000.
+    /// the connection is closed. Default 10,000.
     pub window_update_slack: u64,
     /// Stream ids that a connection uses up before it is replaced. Default three quarters of 2^31,
     /// as grpc-go.
@@ -156,6 +157,8 @@ impl ClientHttp2Config {
             idle_frames: self.idle_frames,
             faulty_streams: None,
             header_blocks: Some(BlockMeasure::new(self.max_metadata_size, large)),
+            // Those before the response, its first one and its trailers.
+            header_blocks_each: Some(u64::from(self.max_interim_responses).saturating_add(2)),
         }
     }
 }

@@ -22,7 +22,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -48,8 +48,7 @@ use crate::wire::{Status, WireError};
 pub(crate) struct ClientConnection(Arc<Handle>);
 
 struct Handle {
-    /// `None` once no more streams are to be opened.
-    send_request: Mutex<Option<h2::client::SendRequest<Bytes>>>,
+    send_request: h2::client::SendRequest<Bytes>,
     state: Arc<ConnectionState>,
 }
 
@@ -214,7 +213,7 @@ impl ClientConnection {
         driver.follow_settings();
         tokio::spawn(driver.run());
         Ok(Self(Arc::new(Handle {
-            send_request: Mutex::new(Some(send_request)),
+            send_request,
             state,
         })))
     }
@@ -240,7 +239,7 @@ impl ClientConnection {
         // The sender lives in the state, which `self` holds.
         said.ok()
             .and_then(|said| said.clone())
-            .unwrap_or(Farewell::CLOSED)
+            .unwrap_or_else(|| Farewell::because("the connection was dropped"))
     }
 
     /// Whether the server has answered a call on it.
@@ -271,12 +270,6 @@ impl ClientConnection {
             }
             wanted.await;
         }
-    }
-
-    /// Opens no more streams, and closes the connection when those that are open have ended.
-    pub(crate) fn close(&self) {
-        self.0.state.say_farewell(Farewell::CLOSED);
-        self.0.release();
     }
 
     /// The right to open a stream, if there is one without waiting.
@@ -322,19 +315,18 @@ impl ClientConnection {
     ) -> Result<ClientStream, NotOpened> {
         let state = &self.0.state;
         let request = state.check_size(request)?;
-        let (response, stream) = {
-            let handle = self.0.lock();
-            let Some(send_request) = handle.as_ref().filter(|_| self.is_accepting()) else {
-                return Err(NotOpened::Elsewhere);
-            };
-            // h2 counts a stream that was reset until the reset has left. A request that finds no room
-            // for that reason waits inside h2, and the handle that made it takes no other meanwhile.
-            send_request.clone().send_request(request, false)
+        if !self.is_accepting() {
+            return Err(NotOpened::Elsewhere);
         }
-        .map_err(|error| state.not_opened(&error))?;
+        // h2 counts a stream that was reset until the reset has left. A request that finds no room
+        // for that reason waits inside h2, and the handle that made it takes no other meanwhile.
+        let opened = self.0.send_request.clone().send_request(request, false);
+        let (response, stream) = opened.map_err(|error| state.not_opened(&error))?;
         let id = u32::from(response.stream_id());
         if id >= state.config.stream_id_limit {
-            state.say_farewell(Farewell::WORN);
+            state.say_farewell(Farewell::because(
+                "the connection has used up its stream ids",
+            ));
         }
         Ok(ClientStream {
             send: SendHalf::new(stream, None),
@@ -352,23 +344,10 @@ impl fmt::Debug for ClientConnection {
     }
 }
 
-impl Handle {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<h2::client::SendRequest<Bytes>>> {
-        self.send_request
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn release(&self) {
-        self.state.released.store(true, Ordering::Release);
-        // The last one that is dropped wakes the driver.
-        drop(self.lock().take());
-    }
-}
-
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.release();
+        // Before the handle of h2 is dropped, which wakes the driver.
+        self.state.released.store(true, Ordering::Release);
     }
 }
 
@@ -493,8 +472,14 @@ impl ConnectionState {
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
         if error.is_go_away() || error.is_io() || error.is_reset() {
-            // h2 knows before the driver does, and nobody should ask again until that says why.
-            self.stop_accepting();
+            if error.is_go_away() && error.is_remote() {
+                // h2 knows before the driver does, which will say why. Nobody is to ask again until then.
+                self.stop_accepting();
+            } else {
+                // h2 has given the connection up, and may still be trying to say so itself, which takes
+                // as long as the server likes.
+                self.say_farewell(Farewell::because(text_of(error)));
+            }
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
@@ -538,18 +523,15 @@ impl Drop for Waiting<'_> {
 }
 
 impl Farewell {
-    const CLOSED: Self = Self {
-        why: Cow::Borrowed("the channel has closed the connection"),
-        goaway: false,
-        too_many_pings: false,
-        lost: false,
-    };
-    const WORN: Self = Self {
-        why: Cow::Borrowed("the connection has used up its stream ids"),
-        goaway: false,
-        too_many_pings: false,
-        lost: false,
-    };
+    /// The connection is of no use any more, though it is still there.
+    fn because(why: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            why: why.into(),
+            goaway: false,
+            too_many_pings: false,
+            lost: false,
+        }
+    }
 
     fn of(goaway: &GoAway) -> Self {
         let GoAway { code, text } = goaway;

@@ -181,6 +181,7 @@ impl Http2Config {
             idle_frames: self.idle_frames,
             faulty_streams: Some(self.faulty_streams),
             header_blocks: None,
+            header_blocks_each: None,
         }
     }
 

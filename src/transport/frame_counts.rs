@@ -17,6 +17,10 @@ use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting
 /// Small enough to be charged by h2: it holds 256 bytes less the payload against the connection.
 const SMALL_DATA_FRAME: usize = 256;
 
+/// Header blocks beyond those that are due. One stream may have too many of them, which is a fault of
+/// that stream only.
+const HEADER_BLOCK_SLACK: u64 = 10_000;
+
 /// How many frames of each kind a peer may send. `None` counts none against it.
 pub(super) struct FrameLimits {
     pub(super) window_update_slack: u64,
@@ -26,6 +30,8 @@ pub(super) struct FrameLimits {
     pub(super) idle_frames: Rate,
     pub(super) faulty_streams: Option<Rate>,
     pub(super) header_blocks: Option<BlockMeasure>,
+    /// Header blocks for each one of ours.
+    pub(super) header_blocks_each: Option<u64>,
 }
 
 /// A GOAWAY of the peer.
@@ -73,6 +79,9 @@ pub(crate) struct FrameCounts {
     idle_frames: Bucket,
     faulty_streams: Option<Bucket>,
     header_blocks: Option<BlockMeasure>,
+    header_blocks_each: Option<u64>,
+    header_blocks_received: u64,
+    header_blocks_sent: u64,
     /// Words for the GOAWAY that h2 is about to write.
     pub(super) goaway_text: Option<&'static str>,
 }
@@ -106,6 +115,9 @@ impl FrameCounts {
             idle_frames: Bucket::new(limits.idle_frames, now),
             faulty_streams: limits.faulty_streams.map(|rate| Bucket::new(rate, now)),
             header_blocks: limits.header_blocks,
+            header_blocks_each: limits.header_blocks_each,
+            header_blocks_received: 0,
+            header_blocks_sent: 0,
             goaway_text: None,
         }
     }
@@ -149,7 +161,9 @@ impl FrameCounts {
                 if let Some(measure) = &mut self.header_blocks {
                     measure.head(head);
                 }
-                return;
+                self.header_blocks_received += u64::from(head.kind == frame_type::HEADERS);
+                self.too_many_header_blocks()
+                    .then_some("too_many_header_blocks")
             }
             frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
             frame_type::WINDOW_UPDATE => {
@@ -199,6 +213,15 @@ impl FrameCounts {
         }
     }
 
+    // A response has one block or two, and interim ones before them, which wait in h2 until somebody
+    // looks at the response. That may be never.
+    fn too_many_header_blocks(&self) -> bool {
+        self.header_blocks_each.is_some_and(|each| {
+            let due = self.header_blocks_sent.saturating_mul(each);
+            self.header_blocks_received > due.saturating_add(HEADER_BLOCK_SLACK)
+        })
+    }
+
     // Clients measure bandwidth with a PING for each of our frames, or fewer. Only those between which
     // we sent nothing cost a token.
     fn ping_is_earned(&mut self) -> bool {
@@ -212,6 +235,7 @@ impl FrameCounts {
             Found::Head(head) => {
                 if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
                     self.frames_answered += 1;
+                    self.header_blocks_sent += u64::from(head.kind == frame_type::HEADERS);
                     if let Some(policy) = &mut self.ping_policy {
                         policy.answered();
                     }

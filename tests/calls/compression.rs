@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 
 use barewire::wire::framing::{RawMessage, encode_message};
 use barewire::{
-    Encoding, Replies, ReplyEncoding, Request, Response, ServerCall, ServerConfig, Service,
-    Serving, Status,
+    Encoding, Inbound, Replies, ReplyEncoding, Request, Response, ServerCall, ServerConfig,
+    Service, Serving, Status,
 };
 use bytes::Bytes;
 use flate2::Compression;
@@ -372,4 +372,50 @@ async fn messages_of_calls_under_way_share_their_room() {
     seen.gate.notify_one();
     assert_eq!(slow.await.unwrap().code(), Some("0"));
     assert_eq!(client.call("Echo", &[&large]).await.code(), Some("0"));
+}
+
+/// Tells of each message whether it came compressed.
+struct Flags;
+
+impl Service for Flags {
+    fn name(&self) -> &'static str {
+        "test.Probe"
+    }
+
+    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+        Box::pin(async move {
+            let mut flags = Vec::new();
+            if call.method() == "One" {
+                let request: Request<String> = call.request().await?;
+                flags.push(request.came_compressed().to_string());
+            } else {
+                let mut requests: Request<Inbound<String>> = call.requests();
+                while requests.next().await?.is_some() {
+                    flags.push(requests.message.came_compressed().to_string());
+                }
+            }
+            call.reply(Response::new(flags.join(" "))).await
+        })
+    }
+}
+
+#[tokio::test]
+#[rustfmt::skip]
+async fn a_handler_sees_of_each_message_whether_it_came_compressed() {
+    let plain = encode_message(&RawMessage { compressed: false, body: protobuf("x").into() }).unwrap();
+    let small = compressed(gzip(&protobuf("x")));
+    let cases: &[(&str, &[&Bytes], &str)] = &[
+        ("One",  &[&plain],                 "false"),  // though the headers name a coding
+        ("One",  &[&small],                 "true"),
+        ("Many", &[],                       ""),
+        ("Many", &[&small, &plain, &small], "true false true"),
+    ];
+    let client = Client::over(piped_server(Flags, ServerConfig::default())).await;
+    for (method, messages, flags) in cases {
+        let body: Vec<u8> = messages.iter().flat_map(|message| message.to_vec()).collect();
+        let fields = [("grpc-encoding", "gzip")];
+        let (_, answer, status, _) = raw_call(&client, method, &fields, body.into()).await;
+        let expected = encode_message(&RawMessage { compressed: false, body: protobuf(flags).into() }).unwrap();
+        assert_eq!((&*answer, &*status), (&*expected, "0"), "{method} {messages:?}");
+    }
 }

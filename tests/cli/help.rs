@@ -86,6 +86,9 @@ fn an_unknown_name_is_told_which_there_are() {
         (&["tutorial", "greeter", "--nam"],   "unexpected argument '--nam' found; tip: a similar argument exists: '--name'; barewire tutorial greeter --help tells what there is"),
         (&["tutorial", "sums", "a", "b"],     "unexpected argument 'b' found; barewire tutorial sums --help tells what there is"),
         (&["tutorial", "sums", "--timeout=0"], "invalid value '0' for '--timeout <SECONDS>': write seconds above zero, such as 40 or 0.5; barewire tutorial sums --help tells what there is"),
+        (&["interop", "cliend"],              "unrecognized subcommand 'cliend'; tip: a similar subcommand exists: 'client'; there are server, client; barewire interop --help tells what there is"),
+        (&["interop", "server", "--prot", "1"], "unexpected argument '--prot' found; tip: a similar argument exists: '--port'; barewire interop server --help tells what there is"),
+        (&["interop", "client", "--use_tls=no"], "invalid value 'no' for '--use_tls [<BOOL>]'; possible values: true, false; barewire interop client --help tells what there is"),
         (&["tutorial", "contact", "--count", "x"], "invalid value 'x' for '--count <NUMBER>': invalid digit found in string; barewire tutorial contact --help tells what there is"),
     ];
     for (arguments, sentence) in cases {

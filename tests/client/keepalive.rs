@@ -259,7 +259,6 @@ async fn p144_too_many_pings_ends_the_calls_with_the_server_s_words() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the channel that is interim does not double its keepalive time"]
 async fn p144_too_many_pings_doubles_the_keepalive_time_of_the_channel() {
     let mut line = Line::with(config(10, false));
     let mut time = 10.0;

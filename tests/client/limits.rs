@@ -791,7 +791,7 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
     let before = resident_bytes();
     let text = "x".repeat(64 * 1024);
     let mut received = 0;
-    for _ in 0..2000 {
+    for _ in 0..1500 {
         within(outbound.send(text.clone())).await.unwrap();
         while received < 60 * 1024 {
             received += server.frame_on(1).await.unwrap().payload.len();
@@ -799,10 +799,107 @@ async fn p173_who_only_sends_keeps_no_more_than_the_retry_buffer() {
         received = 0;
     }
     let grown = resident_bytes().saturating_sub(before);
-    assert!(grown < 100 * 1024 * 1024, "{grown} of 128 MiB were kept");
+    assert!(grown < 80 * 1024 * 1024, "{grown} of 96 MiB were kept");
     // What is no longer kept cannot be sent again.
     server.write(&reset(1, REFUSED_STREAM)).await;
     let status = within(inbound.next()).await.unwrap_err();
     assert_eq!(status.code, Code::Unavailable);
     assert!(!line.has_dialled());
+}
+
+/// Frames that cost the server nothing, without end.
+#[tokio::test(start_paused = true)]
+#[rustfmt::skip]
+async fn floods_end_the_connection_and_say_which() {
+    let floods: [(&str, Vec<u8>, usize); 5] = [
+        ("too_many_pings",          ping([0; 8]),              2_000),
+        ("too_many_settings",       settings_frame(&[]),       200),
+        ("too_many_window_updates", window(0, 1),              20_000),
+        ("too_many_idle_frames",    frame(2, 0, 1, &[0; 5]),   2_000),  // PRIORITY
+        ("too_many_idle_frames",    frame(0xee, 0, 1, b"?"),   2_000),  // unknown
+    ];
+    for (what, one, count) in floods {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let mut server = line.accept().await;
+            server.request().await;
+            server.try_write(&one.repeat(count)).await;
+            assert!(server.is_closed().await);
+        });
+        let status = result.unwrap_err();
+        assert_eq!(status.code, Code::Unavailable, "{status}");
+        assert!(status.message.contains(what), "{status}");
+    }
+}
+
+/// Interim responses that nobody takes pile up in h2. A call that only sends does not take them.
+#[tokio::test(start_paused = true)]
+async fn interim_responses_that_nobody_takes_are_counted_too() {
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let ((_outbound, mut inbound), mut server) = tokio::join!(bidi(&channel, ()), async {
+        let mut server = line.accept().await;
+        server.request().await;
+        server
+    });
+    let hint = any_block(1, 0, &[(":status", "103")]);
+    server.try_write(&hint.repeat(100_000)).await;
+    assert!(server.is_closed().await);
+    let status = within(inbound.next()).await.unwrap_err();
+    assert_eq!(status.code, Code::Unavailable, "{status}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_interim_responses_ends_its_call_only() {
+    let (heard, neighbour) = with_neighbour(|stream| {
+        let hint = any_block(stream, 0, &[(":status", "103")]);
+        [hint.repeat(1000), trailers_ok(stream)].concat()
+    })
+    .await;
+    assert_eq!(heard.end.unwrap_err().code, Code::Unavailable);
+    assert_eq!(neighbour.unwrap().message, "well");
+}
+
+/// Streams that an application has opened and does not read yet, while it reads another one.
+#[tokio::test(start_paused = true)]
+#[ignore = "33 unread streams use up the connection's window: nothing else comes until they are read"]
+async fn p267_many_unread_streams_do_not_starve_the_one_that_is_read() {
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let (mut inbounds, mut server) = tokio::join!(
+        async {
+            let mut inbounds = Vec::new();
+            for _ in 0..40 {
+                let call = channel.server_streaming::<String, String>(path(), "ask".to_owned());
+                inbounds.push(within(call).await.unwrap());
+            }
+            inbounds
+        },
+        async {
+            let mut server = line.accept().await;
+            for _ in 0..40 {
+                server.request().await;
+            }
+            server
+        }
+    );
+    // The server fills the window of each, within that of the connection, and goes on with the first.
+    let chunk = "u".repeat(FRAME_LIMIT - 8);
+    for stream in (1..80).step_by(2) {
+        server.write(&headers(stream)).await;
+    }
+    let mut room = 32 * 1024 * 1024 / FRAME_LIMIT;
+    for stream in (3..80).step_by(2) {
+        let frames = room.min(64);
+        server.write(&message(stream, &chunk).repeat(frames)).await;
+        idle().await;
+        room -= frames;
+    }
+    let reading = tokio::spawn(async move { within(inbounds.remove(0).next()).await });
+    let more =
+        server.next(|frame| frame.kind == crate::support::WINDOW_UPDATE && frame.stream == 0);
+    let more = tokio::time::timeout(Duration::from_secs(60), more).await;
+    assert!(more.is_ok(), "no room for the stream that is read");
+    reading.abort();
 }

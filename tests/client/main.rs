@@ -12,12 +12,16 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+mod cancellation;
+mod cardinality;
 #[path = "../calls/chance.rs"]
 mod chance;
 mod connection;
+mod deadlines;
 mod faults;
 mod goaway;
 mod halves;
+mod headers;
 mod interceptors;
 mod keepalive;
 mod limits;
@@ -75,5 +79,6 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+mod transparent_retry;
 #[cfg(feature = "tls")]
 mod whole_channel;

@@ -77,7 +77,6 @@ pub fn ms(milliseconds: u64) -> Duration {
 /// What a handler saw.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    pub method: String,
     /// The values of grpc-previous-rpc-attempts.
     pub previous: Vec<String>,
     /// How much time the client left.
@@ -189,11 +188,10 @@ impl Script {
         channel(config, move |_, io| script.serve_io(io))
     }
 
-    fn begin(&self, method: &str, request: &Request<Inbound<String>>) -> (Entry, Vec<Step>) {
+    fn begin(&self, request: &Request<Inbound<String>>) -> (Entry, Vec<Step>) {
         let values = request.metadata.get_all("grpc-previous-rpc-attempts");
         let mut seen = self.0.seen.lock().unwrap();
         seen.push(Seen {
-            method: method.to_owned(),
             previous: values.map(str::to_owned).collect(),
             left: request.deadline.map(|deadline| deadline.remaining()),
             at: Instant::now(),
@@ -288,9 +286,8 @@ impl Service for Script {
 
     fn serve(&self, mut call: ServerCall) -> Serving<'_> {
         Box::pin(async move {
-            let method = call.method().to_owned();
             let request = call.requests();
-            let (entry, steps) = self.begin(&method, &request);
+            let (entry, steps) = self.begin(&request);
             let outcome = entry.follow(steps, request, &mut call).await;
             // Who reads is told of the end, and is not always dropped at once.
             let cancelled = matches!(&outcome, Err(status) if status.code == Code::Cancelled);

@@ -348,6 +348,23 @@ impl RawServer {
             .collect()
     }
 
+    /// The same after the preface, of a client to which nothing was said yet.
+    pub async fn unasked_after_preface(&mut self) -> Vec<Frame> {
+        match timeout(Duration::from_millis(1), self.read_preface()).await {
+            Ok(()) => self.unasked().await,
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// A frame that the test wants, if it has come already.
+    pub async fn next_now(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
+        while let Ok(Some(frame)) = timeout(Duration::ZERO, self.read_frame()).await {
+            self.passed_over.push_back(frame);
+        }
+        let index = self.passed_over.iter().position(wanted)?;
+        self.passed_over.remove(index)
+    }
+
     /// Whether the client closes the connection, whatever it says before.
     pub async fn is_closed(&mut self) -> bool {
         self.next(|_| false).await.is_none()
