@@ -428,7 +428,7 @@ async fn p012_before_stream_ids_run_out_a_new_connection_takes_over() {
     old.write(&answer(one, "old")).await;
     assert_eq!(first.await.unwrap().unwrap().message, "old");
     // The old one is closed when its last call has ended.
-    let goaway = old.frame_of(crate::support::GOAWAY).await.unwrap();
+    let goaway = old.frame_of(GOAWAY).await.unwrap();
     assert_eq!(goaway.payload[4..8], NO_ERROR.to_be_bytes());
     assert!(old.is_closed().await);
 }
