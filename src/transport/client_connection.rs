@@ -410,8 +410,15 @@ impl ConnectionState {
     fn say_farewell(&self, farewell: Farewell) {
         self.stop_accepting();
         self.farewell.send_if_modified(|said| match said {
+            Some(before) if before.lost => false,
+            // Streams that outlived the first words end for the reason of the last.
+            Some(before) if farewell.goaway => {
+                before.why = farewell.why;
+                before.goaway = true;
+                true
+            }
             // That it takes no more was said; that it is gone is news.
-            Some(before) if before.lost || !farewell.lost => false,
+            Some(_) if !farewell.lost => false,
             Some(before) => {
                 // GOAWAY tells more than how the socket was closed after it.
                 if !before.goaway {
@@ -554,7 +561,7 @@ struct Driver {
     state: Arc<ConnectionState>,
     /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
-    goaway_heard: bool,
+    goaway_heard: Option<GoAway>,
     ping_sent_at: Option<Instant>,
     /// Nothing is left to do but to say GOAWAY.
     closing_since: Option<Instant>,
@@ -575,7 +582,7 @@ impl Driver {
             meter,
             state,
             settings_followed: 0,
-            goaway_heard: false,
+            goaway_heard: None,
             ping_sent_at: None,
             closing_since: None,
             timer: None,
@@ -629,15 +636,22 @@ impl Driver {
         let (settings, goaway, abuse) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
-            let goaway = counts.goaway.clone().filter(|_| !self.goaway_heard);
-            (counts.settings_obeyed, goaway, counts.abuse)
+            let goaway = counts
+                .goaway
+                .as_ref()
+                .filter(|now| match &self.goaway_heard {
+                    None => true,
+                    // Who repeats it to say how far it got gives no new reason. RFC 9113 §6.8.
+                    Some(before) => *now != before && now.code != error_code::NO_ERROR,
+                });
+            (counts.settings_obeyed, goaway.cloned(), counts.abuse)
         };
         if settings != self.settings_followed {
             self.follow_settings();
         }
         if let Some(goaway) = goaway {
-            self.goaway_heard = true;
             let farewell = Farewell::of(&goaway);
+            self.goaway_heard = Some(goaway);
             if farewell.too_many_pings {
                 tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
             }
