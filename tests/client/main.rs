@@ -28,6 +28,7 @@ mod keepalive;
 mod limits;
 mod messages;
 mod proxy;
+mod races;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "support/raw_server.rs"]
 mod raw_server;

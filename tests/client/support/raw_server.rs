@@ -67,7 +67,7 @@ pub async fn within<T>(work: impl Future<Output = T>) -> T {
 /// A channel whose connections are pipes, and the far ends of those.
 pub struct Line {
     pub channel: Channel,
-    dialled: mpsc::UnboundedReceiver<DuplexStream>,
+    pub dialled: mpsc::UnboundedReceiver<DuplexStream>,
 }
 
 struct Pipes(mpsc::UnboundedSender<DuplexStream>);
