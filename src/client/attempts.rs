@@ -201,7 +201,7 @@ impl Attempts {
                 index += 1;
                 continue;
             };
-            let Opening { previous, .. } = self.opening.swap_remove(index);
+            let Opening { previous, .. } = self.opening.remove(index);
             let over = match line {
                 Ok(picked) => self.open(picked, previous, replay),
                 // A policy may have this tried again; nothing else.

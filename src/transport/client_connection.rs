@@ -462,9 +462,19 @@ impl ConnectionState {
 
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
-        if error.is_go_away() || error.is_io() || error.is_reset() {
+        if error.is_go_away() && error.is_remote() {
             // h2 knows before the driver does, and nobody should ask again until that says why.
             self.stop_accepting();
+            return NotOpened::Elsewhere;
+        }
+        if error.is_go_away() || error.is_io() || error.is_reset() {
+            // The driver says so when h2 has taken leave, which lasts as long as the server likes.
+            self.say_farewell(Farewell {
+                why: Cow::Owned(text_of(error)),
+                goaway: false,
+                too_many_pings: false,
+                lost: false,
+            });
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
