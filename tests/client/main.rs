@@ -47,6 +47,7 @@ mod hedging;
 mod idle;
 mod inside;
 mod least_request;
+mod method_config;
 mod names_again;
 mod net;
 mod pick_first;
