@@ -40,6 +40,7 @@ use barewire::wire;
 
 mod attempts;
 mod backoff;
+mod by_chance;
 mod connectivity;
 mod corpus;
 mod hedge;

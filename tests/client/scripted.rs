@@ -2,13 +2,14 @@
 //! real server, and a peer on bare h2 for what no server of ours would do.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::{
-    Address, AttemptPolicy, Channel, ChannelConfig, Code, Dialer, Dialing, HedgingPolicy, Inbound,
-    Metadata, MethodConfig, MethodPath, Outbound, Replies, Request, Response, RetryPolicy, Server,
-    ServerCall, Service, ServiceConfig, Serving, Status,
+    Address, AttemptPolicy, ByteStream, Channel, ChannelConfig, Code, Dialer, Dialing,
+    HedgingPolicy, Inbound, Metadata, MethodConfig, MethodPath, Outbound, Replies, Request,
+    Response, RetryPolicy, Server, ServerCall, Service, ServiceConfig, Serving, Status,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, DuplexStream};
@@ -424,9 +425,30 @@ pub fn channel_after(
     config: ChannelConfig,
     serve: impl Fn(usize, DuplexStream) + Send + Sync + 'static,
 ) -> Channel {
+    let make = move |number| {
+        let (ours, theirs) = tokio::io::duplex(256 * 1024);
+        serve(number, theirs);
+        Box::new(ours) as _
+    };
+    channel_with(delay, config, make)
+}
+
+/// A channel over what `make` makes; it is told how many there were before.
+pub fn channel_on(
+    config: ChannelConfig,
+    make: impl Fn(usize) -> Box<dyn ByteStream> + Send + Sync + 'static,
+) -> Channel {
+    channel_with(Duration::ZERO, config, make)
+}
+
+fn channel_with(
+    delay: Duration,
+    config: ChannelConfig,
+    make: impl Fn(usize) -> Box<dyn ByteStream> + Send + Sync + 'static,
+) -> Channel {
     let pipes = Pipes {
-        serve: Box::new(serve),
-        made: Mutex::new(0),
+        make: Box::new(make),
+        made: AtomicUsize::new(0),
         delay,
     };
     let config = ChannelConfig {
@@ -437,25 +459,19 @@ pub fn channel_after(
 }
 
 struct Pipes {
-    serve: Box<dyn Fn(usize, DuplexStream) + Send + Sync>,
-    made: Mutex<usize>,
+    make: Box<dyn Fn(usize) -> Box<dyn ByteStream> + Send + Sync>,
+    made: AtomicUsize,
     delay: Duration,
 }
 
 impl Dialer for Pipes {
     fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
         Box::pin(async {
-            let number = {
-                let mut made = self.made.lock().unwrap();
-                *made += 1;
-                *made - 1
-            };
+            let number = self.made.fetch_add(1, Ordering::SeqCst);
             if number > 0 && !self.delay.is_zero() {
                 sleep(self.delay).await;
             }
-            let (ours, theirs) = tokio::io::duplex(256 * 1024);
-            (self.serve)(number, theirs);
-            Ok(Box::new(ours) as _)
+            Ok((self.make)(number))
         })
     }
 }
