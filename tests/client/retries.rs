@@ -354,7 +354,7 @@ async fn p173_calls_share_what_the_channel_keeps_and_give_it_back() {
     script.open_gate();
     assert_eq!(
         first.await.unwrap().unwrap(),
-        [text.clone()],
+        std::slice::from_ref(&text),
         "it was there before"
     );
 

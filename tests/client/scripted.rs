@@ -428,7 +428,8 @@ pub fn channel_after(
     let make = move |number| {
         let (ours, theirs) = tokio::io::duplex(256 * 1024);
         serve(number, theirs);
-        Box::new(ours) as _
+        let io: Box<dyn ByteStream> = Box::new(ours);
+        io
     };
     channel_with(delay, config, make)
 }
