@@ -21,7 +21,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -73,6 +73,8 @@ pub(crate) struct ConnectionState {
     cut: OnceLock<String>,
     /// The largest header list that the server says it accepts; 0 is nothing.
     peer_header_limit: AtomicUsize,
+    /// The last stream whose headers h2 has written.
+    last_written: AtomicU32,
     /// Nobody can open streams any more.
     released: AtomicBool,
     /// A response has begun.
@@ -367,6 +369,7 @@ impl ConnectionState {
             farewell: watch::Sender::new(None),
             cut: OnceLock::new(),
             peer_header_limit: AtomicUsize::new(0),
+            last_written: AtomicU32::new(0),
             released: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
         }
@@ -404,6 +407,14 @@ impl ConnectionState {
             Some(farewell) => farewell.why.clone().into_owned(),
             None => text_of(error),
         }
+    }
+
+    /// Whether the headers of this stream are still inside h2, which will never write them now. Asked of
+    /// streams that have failed.
+    pub(super) fn never_wrote(&self, stream: u32) -> bool {
+        // The driver may be about to tell of the last ones. Those count as not written, which does no
+        // harm: the server has said that it did not take them.
+        stream > self.last_written.load(Ordering::Relaxed)
     }
 
     /// No more streams from here on; whoever waits for a slot looks elsewhere.
@@ -471,15 +482,14 @@ impl ConnectionState {
 
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
+        if error.is_go_away() && error.is_remote() {
+            // h2 knows before the driver does, and nobody should ask again until that says why.
+            self.stop_accepting();
+            return NotOpened::Elsewhere;
+        }
         if error.is_go_away() || error.is_io() || error.is_reset() {
-            if error.is_go_away() && error.is_remote() {
-                // h2 knows before the driver does, which will say why. Nobody is to ask again until then.
-                self.stop_accepting();
-            } else {
-                // h2 has given the connection up, and may still be trying to say so itself, which takes
-                // as long as the server likes.
-                self.say_farewell(Farewell::because(text_of(error)));
-            }
+            // The driver says so when h2 has taken leave, which lasts as long as the server likes.
+            self.say_farewell(Farewell::because(text_of(error)));
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
@@ -636,6 +646,9 @@ impl Driver {
         let (settings, goaway, abuse) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
+            self.state
+                .last_written
+                .store(counts.last_headers_stream, Ordering::Relaxed);
             let goaway = counts
                 .goaway
                 .as_ref()

@@ -21,6 +21,7 @@ use super::frame_scanner::FrameHead;
 use crate::spec::http2::frame;
 
 /// What frames have beside the fields in them, at most: padding with its length, and a priority.
+#[cfg(feature = "client")]
 const NO_FIELDS: usize = 256 + 5;
 
 /// Streams with a header block that was too large, and the bytes of it. Clones are the same.

@@ -47,6 +47,7 @@ use barewire::wire;
 
 mod attempts;
 mod backoff;
+mod by_chance;
 mod connectivity;
 mod corpus;
 mod hedge;
@@ -54,6 +55,7 @@ mod hedging;
 mod idle;
 mod inside;
 mod least_request;
+mod method_config;
 mod names_again;
 mod net;
 mod pick_first;
