@@ -198,7 +198,7 @@ impl<M> Inbound<M> {
 
 #[cfg_attr(
     not(all(feature = "server", feature = "client")),
-    expect(
+    allow(
         clippy::unnecessary_wraps,
         unused_variables,
         reason = "one of the two sides is left out"

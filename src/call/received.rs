@@ -40,7 +40,13 @@ pub(crate) struct RequestParts {
 
 /// Knows when a served call is over, for the calls that its handler makes.
 #[derive(Clone)]
-pub(crate) struct CallEnd(ReplyQueue);
+pub(crate) struct CallEnd(
+    #[cfg_attr(
+        not(feature = "client"),
+        expect(dead_code, reason = "only calls that a handler makes ask")
+    )]
+    ReplyQueue,
+);
 
 impl CallEnd {
     pub(crate) fn of(queue: &ReplyQueue) -> Self {

@@ -51,6 +51,10 @@ pub(super) struct Attempt {
 }
 
 /// The attempts of a call that is not committed to one of them yet.
+#[expect(
+    clippy::vec_box,
+    reason = "the one that is answered goes on in its box"
+)]
 pub(super) struct Attempts {
     outgoing: Arc<Outgoing>,
     /// In the order in which they were opened.
@@ -235,7 +239,13 @@ impl Attempts {
                 Err(status) => {
                     self.failed_by = None;
                     let previous = attempt.previous;
+                    let never_left = status.unprocessed && attempt.reader.never_left();
                     drop(attempt);
+                    if never_left && !self.last {
+                        // As if there had been no stream: it does not count as turned away.
+                        self.find_line(previous);
+                        return Some(Event::Changed);
+                    }
                     let unprocessed = if status.unprocessed {
                         Unprocessed::SeenByLibraryOnly
                     } else {
@@ -272,20 +282,25 @@ impl Attempts {
             })
     }
 
-    /// Begins an attempt. Yields how the call ends, if it does.
+    /// Begins an attempt, or several. Yields how the call ends, if it does.
     fn attempt(&mut self, replay: &mut Replay) -> Option<Status> {
-        let previous = match &mut self.policy {
-            Policy::Retry(state) => state.previous_attempts(),
-            Policy::Hedge(state) => state.begin(),
-        };
-        if let Some(failed) = self.attempt_after(previous, replay) {
-            return Some(failed);
+        loop {
+            let previous = match &mut self.policy {
+                Policy::Retry(state) => state.previous_attempts(),
+                Policy::Hedge(state) => state.begin(),
+            };
+            if let Some(failed) = self.attempt_after(previous, replay) {
+                return Some(failed);
+            }
+            let Policy::Hedge(state) = &mut self.policy else {
+                return None;
+            };
+            let next = with_hedge_rules(&self.outgoing, |rules| state.next(rules))?;
+            if next != HedgeDecision::Send {
+                return self.hedge(next, None, previous, replay);
+            }
+            self.timer = None;
         }
-        let Policy::Hedge(state) = &mut self.policy else {
-            return None;
-        };
-        let next = with_hedge_rules(&self.outgoing, |rules| state.next(rules))?;
-        self.hedge(next, None, previous, replay)
     }
 
     fn attempt_after(&mut self, previous: u32, replay: &mut Replay) -> Option<Status> {

@@ -47,6 +47,9 @@ impl Outgoing {
     /// An attempt has failed whose response had begun: there is no other one, but it may cost a token
     /// all the same.
     pub(super) fn count_failure(&self, status: &Status) {
+        let Some(throttle) = self.throttle() else {
+            return;
+        };
         let end = AttemptEnd {
             status,
             unprocessed: Unprocessed::Maybe,
@@ -58,7 +61,7 @@ impl Outgoing {
             AttemptPolicy::Retry(policy) => &policy.retryable_codes,
             AttemptPolicy::Hedge(policy) => &policy.non_fatal_codes,
         };
-        count_failure(&end, codes.contains(&status.code), self.throttle());
+        count_failure(&end, codes.contains(&status.code), Some(throttle));
     }
 
     /// Opens a stream for an attempt, of which `previous` went before.

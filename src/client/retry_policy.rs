@@ -49,6 +49,30 @@ pub enum AttemptPolicy {
 
 /// When a call that failed is tried again.
 ///
+/// # At least once, at most once
+///
+/// *Without a policy a call reaches a handler at most once.* It is made again only where no handler
+/// can have seen it: nothing of it had left this process, or the server turned it away, by
+/// RST_STREAM(REFUSED_STREAM) or by a GOAWAY whose last stream came before it. A call that ends
+/// because its connection broke is not made again, for nobody here knows how far it got.
+/// [`Status::unprocessed`](crate::Status::unprocessed) says of a call that failed that no handler has
+/// seen any attempt of it: that call can be made anew, whatever it does.
+///
+/// *With a policy a call may reach handlers as often as `max_attempts` says*, and an attempt that
+/// failed may have done all of its work before. A broken connection is UNAVAILABLE, so a list that
+/// has this code takes in requests that were executed and whose answer was lost. A policy is
+/// therefore for methods that bear it: those that only read, those that set a value instead of
+/// changing it, and those whose requests carry an id by which the server knows them again. A method
+/// that books money has none, unless it knows them again. Codes that handlers use only before they do anything can be listed for
+/// all methods, unless this side also makes them: besides UNAVAILABLE that is what a reset stream
+/// becomes, mostly INTERNAL or CANCELLED.
+///
+/// No attempt follows once Response-Headers have come, once the call has said more than
+/// [`retry_buffer_per_call`](crate::ChannelConfig::retry_buffer_per_call) keeps, after the deadline,
+/// or when the caller has given up. Attempts say in `grpc-previous-rpc-attempts` how many went before.
+/// The same holds for a [`HedgingPolicy`], whose attempts also run at the same time, and may all
+/// succeed.
+///
 /// # Example
 ///
 /// ```

@@ -21,7 +21,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -73,6 +73,8 @@ pub(crate) struct ConnectionState {
     cut: OnceLock<String>,
     /// The largest header list that the server says it accepts; 0 is nothing.
     peer_header_limit: AtomicUsize,
+    /// The last stream whose headers h2 has written.
+    last_written: AtomicU32,
     /// Nobody can open streams any more.
     released: AtomicBool,
     /// A response has begun.
@@ -367,6 +369,7 @@ impl ConnectionState {
             farewell: watch::Sender::new(None),
             cut: OnceLock::new(),
             peer_header_limit: AtomicUsize::new(0),
+            last_written: AtomicU32::new(0),
             released: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
         }
@@ -406,12 +409,27 @@ impl ConnectionState {
         }
     }
 
+    /// Whether the headers of this stream are still inside h2, which will never write them now. Asked of
+    /// streams that have failed.
+    pub(super) fn never_wrote(&self, stream: u32) -> bool {
+        // The driver may be about to tell of the last ones. Those count as not written, which does no
+        // harm: the server has said that it did not take them.
+        stream > self.last_written.load(Ordering::Relaxed)
+    }
+
     /// No more streams from here on; whoever waits for a slot looks elsewhere.
     fn say_farewell(&self, farewell: Farewell) {
         self.stop_accepting();
         self.farewell.send_if_modified(|said| match said {
+            Some(before) if before.lost => false,
+            // Streams that outlived the first words end for the reason of the last.
+            Some(before) if farewell.goaway => {
+                before.why = farewell.why;
+                before.goaway = true;
+                true
+            }
             // That it takes no more was said; that it is gone is news.
-            Some(before) if before.lost || !farewell.lost => false,
+            Some(_) if !farewell.lost => false,
             Some(before) => {
                 // GOAWAY tells more than how the socket was closed after it.
                 if !before.goaway {
@@ -464,15 +482,14 @@ impl ConnectionState {
 
     /// What it means that h2 did not open a stream.
     fn not_opened(&self, error: &h2::Error) -> NotOpened {
+        if error.is_go_away() && error.is_remote() {
+            // h2 knows before the driver does, and nobody should ask again until that says why.
+            self.stop_accepting();
+            return NotOpened::Elsewhere;
+        }
         if error.is_go_away() || error.is_io() || error.is_reset() {
-            if error.is_go_away() && error.is_remote() {
-                // h2 knows before the driver does, which will say why. Nobody is to ask again until then.
-                self.stop_accepting();
-            } else {
-                // h2 has given the connection up, and may still be trying to say so itself, which takes
-                // as long as the server likes.
-                self.say_farewell(Farewell::because(text_of(error)));
-            }
+            // The driver says so when h2 has taken leave, which lasts as long as the server likes.
+            self.say_farewell(Farewell::because(text_of(error)));
             return NotOpened::Elsewhere;
         }
         // h2's own complaint about the request, or stream ids that ran out.
@@ -554,7 +571,7 @@ struct Driver {
     state: Arc<ConnectionState>,
     /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
-    goaway_heard: bool,
+    goaway_heard: Option<GoAway>,
     ping_sent_at: Option<Instant>,
     /// Nothing is left to do but to say GOAWAY.
     closing_since: Option<Instant>,
@@ -575,7 +592,7 @@ impl Driver {
             meter,
             state,
             settings_followed: 0,
-            goaway_heard: false,
+            goaway_heard: None,
             ping_sent_at: None,
             closing_since: None,
             timer: None,
@@ -629,15 +646,25 @@ impl Driver {
         let (settings, goaway, abuse) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
-            let goaway = counts.goaway.clone().filter(|_| !self.goaway_heard);
-            (counts.settings_obeyed, goaway, counts.abuse)
+            self.state
+                .last_written
+                .store(counts.last_headers_stream, Ordering::Relaxed);
+            let goaway = counts
+                .goaway
+                .as_ref()
+                .filter(|now| match &self.goaway_heard {
+                    None => true,
+                    // Who repeats it to say how far it got gives no new reason. RFC 9113 §6.8.
+                    Some(before) => *now != before && now.code != error_code::NO_ERROR,
+                });
+            (counts.settings_obeyed, goaway.cloned(), counts.abuse)
         };
         if settings != self.settings_followed {
             self.follow_settings();
         }
         if let Some(goaway) = goaway {
-            self.goaway_heard = true;
             let farewell = Farewell::of(&goaway);
+            self.goaway_heard = Some(goaway);
             if farewell.too_many_pings {
                 tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
             }

@@ -82,6 +82,8 @@ pub(crate) struct FrameCounts {
     header_blocks_each: Option<u64>,
     header_blocks_received: u64,
     header_blocks_sent: u64,
+    /// The highest stream whose HEADERS passed on the way out.
+    pub(crate) last_headers_stream: u32,
     /// Words for the GOAWAY that h2 is about to write.
     pub(super) goaway_text: Option<&'static str>,
 }
@@ -118,6 +120,7 @@ impl FrameCounts {
             header_blocks_each: limits.header_blocks_each,
             header_blocks_received: 0,
             header_blocks_sent: 0,
+            last_headers_stream: 0,
             goaway_text: None,
         }
     }
@@ -235,7 +238,10 @@ impl FrameCounts {
             Found::Head(head) => {
                 if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
                     self.frames_answered += 1;
-                    self.header_blocks_sent += u64::from(head.kind == frame_type::HEADERS);
+                    if head.kind == frame_type::HEADERS {
+                        self.header_blocks_sent += 1;
+                        self.last_headers_stream = self.last_headers_stream.max(head.stream);
+                    }
                     if let Some(policy) = &mut self.ping_policy {
                         policy.answered();
                     }

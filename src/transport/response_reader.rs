@@ -100,6 +100,12 @@ impl ResponseReader {
         self.connection.peer()
     }
 
+    /// Whether nothing of the request has left this process, nor will. Asked of a stream that has
+    /// failed before it was answered.
+    pub(crate) fn never_left(&self) -> bool {
+        self.connection.never_wrote(self.id)
+    }
+
     /// Messages and body bytes that came so far.
     pub(crate) fn received(&self) -> (u64, u64) {
         (self.messages, self.bytes)

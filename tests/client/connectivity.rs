@@ -433,12 +433,12 @@ async fn a_plug_that_panics_fails_like_others_and_is_asked_again_later() {
     ];
     for (which, message) in cases.into_iter().enumerate() {
         let plug = Arc::new(Panics::default());
-        let (dialer, resolver) = (Arc::clone(&plug), Arc::clone(&plug));
-        let config = ChannelConfig {
-            dialer: (which == 0).then_some(dialer as Arc<dyn Dialer>),
-            resolver: (which == 1).then_some(resolver as Arc<dyn Resolver>),
-            ..ChannelConfig::default()
-        };
+        let mut config = ChannelConfig::default();
+        if which == 0 {
+            config.dialer = Some(plug.clone());
+        } else {
+            config.resolver = Some(plug.clone());
+        }
         let channel = Channel::with_config("http://10.0.0.1:50051", config).unwrap();
         let status = call(&channel).await.unwrap_err();
         assert_eq!(

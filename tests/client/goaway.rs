@@ -432,3 +432,32 @@ async fn goaway_as_the_first_word_is_a_failed_connection() {
     assert_eq!(status.code, Code::Unavailable, "{status}");
     assert!(status.unprocessed, "{status}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn p158_the_last_reason_of_several_is_told() {
+    let cases: &[(&[(u32, &[u8])], &str)] = &[
+        // GOAWAYs, and then the end                                             what is told
+        (
+            &[(NO_ERROR, b"max_age"), (NO_ERROR, b"")],
+            "GOAWAY(NO_ERROR, \"max_age\")",
+        ),
+        (
+            &[(NO_ERROR, b""), (ENHANCE_YOUR_CALM, b"too_many_resets")],
+            "GOAWAY(ENHANCE_YOUR_CALM, \"too_many_resets\")",
+        ),
+    ];
+    for (goaways, told) in cases {
+        let mut line = Line::new();
+        let call = call(&line, "ask");
+        let mut server = line.accept().await;
+        let stream = server.request().await.stream;
+        for (code, text) in *goaways {
+            server.write(&goaway(stream, *code, text)).await;
+            idle().await;
+        }
+        drop(server);
+        let status = call.await.unwrap().unwrap_err();
+        assert_eq!(status.code, Code::Unavailable, "{status}");
+        assert!(status.message.ends_with(told), "{status}");
+    }
+}

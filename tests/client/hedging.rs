@@ -1,17 +1,20 @@
 //! Hedging of whole calls: P181–P186.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use barewire::Code::{Cancelled, DeadlineExceeded, Internal, Unavailable};
 use barewire::{
-    ChannelConfig, Inbound, Outbound, Request, RetryThrottling, Server, ServerConfig, Status,
+    Balancing, ChannelConfig, Inbound, Outbound, Request, RetryThrottling, Server, ServerConfig,
+    Status,
 };
 use tokio::time::Instant;
 
+use crate::net::{Net, Place};
 use crate::scripted::End::{self, Cancelled as Dropped, Open, Returned};
 use crate::scripted::{
     Fate, Fates, Kind, Script, Step, all, answer, channel, echo, fail, fail_after_headers, hedge,
-    ms, path, push_back, with_policy,
+    ms, path, push_back, retry, with_policy,
 };
 
 /// Takes the request, and answers after so many milliseconds.
@@ -338,4 +341,36 @@ async fn p009_p182_losers_give_their_streams_back() {
             seen.iter().all(|seen| seen.end != Open)
         })
         .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p174_p182_each_attempt_is_picked_anew() {
+    for attempts in [hedge(3, 100), retry(3)] {
+        for kind in Kind::ALL {
+            let net = Net::default();
+            let scripts = [1, 2, 3].map(|number| {
+                let script = Script::new([fail(Unavailable)]);
+                let service = script.clone();
+                net.put(
+                    number,
+                    Place::Other(Arc::new(move |io| service.serve_io(io))),
+                );
+                script
+            });
+            let channel = net.channel_with(
+                [1, 2, 3],
+                ChannelConfig {
+                    balancing: Balancing::RoundRobin,
+                    ..with_policy(attempts.clone())
+                },
+            );
+            channel.ready().await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let found = kind.call(&channel, "hello").await;
+            assert_eq!(found.unwrap_err().code, Unavailable);
+            let counts = scripts.each_ref().map(Script::count);
+            assert_eq!(counts, [1, 1, 1], "{kind:?} {attempts:?}");
+            assert_eq!(kind.call(&channel, "hello").await.unwrap(), ["hello"]);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::as_conversions,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -46,6 +47,7 @@ use barewire::wire;
 
 mod attempts;
 mod backoff;
+mod by_chance;
 mod connectivity;
 mod corpus;
 mod hedge;
@@ -53,6 +55,7 @@ mod hedging;
 mod idle;
 mod inside;
 mod least_request;
+mod method_config;
 mod names_again;
 mod net;
 mod pick_first;

@@ -2,13 +2,14 @@
 //! real server, and a peer on bare h2 for what no server of ours would do.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barewire::{
-    Address, AttemptPolicy, Channel, ChannelConfig, Code, Dialer, Dialing, HedgingPolicy, Inbound,
-    Metadata, MethodConfig, MethodPath, Outbound, Replies, Request, Response, RetryPolicy, Server,
-    ServerCall, Service, ServiceConfig, Serving, Status,
+    Address, AttemptPolicy, ByteStream, Channel, ChannelConfig, Code, Dialer, Dialing,
+    HedgingPolicy, Inbound, Metadata, MethodConfig, MethodPath, Outbound, Replies, Request,
+    Response, RetryPolicy, Server, ServerCall, Service, ServiceConfig, Serving, Status,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, DuplexStream};
@@ -77,6 +78,7 @@ pub fn ms(milliseconds: u64) -> Duration {
 /// What a handler saw.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    pub method: String,
     /// The values of grpc-previous-rpc-attempts.
     pub previous: Vec<String>,
     /// How much time the client left.
@@ -188,10 +190,11 @@ impl Script {
         channel(config, move |_, io| script.serve_io(io))
     }
 
-    fn begin(&self, request: &Request<Inbound<String>>) -> (Entry, Vec<Step>) {
+    fn begin(&self, method: &str, request: &Request<Inbound<String>>) -> (Entry, Vec<Step>) {
         let values = request.metadata.get_all("grpc-previous-rpc-attempts");
         let mut seen = self.0.seen.lock().unwrap();
         seen.push(Seen {
+            method: method.to_owned(),
             previous: values.map(str::to_owned).collect(),
             left: request.deadline.map(|deadline| deadline.remaining()),
             at: Instant::now(),
@@ -286,8 +289,9 @@ impl Service for Script {
 
     fn serve(&self, mut call: ServerCall) -> Serving<'_> {
         Box::pin(async move {
+            let method = call.method().to_owned();
             let request = call.requests();
-            let (entry, steps) = self.begin(&request);
+            let (entry, steps) = self.begin(&method, &request);
             let outcome = entry.follow(steps, request, &mut call).await;
             // Who reads is told of the end, and is not always dropped at once.
             let cancelled = matches!(&outcome, Err(status) if status.code == Code::Cancelled);
@@ -421,9 +425,31 @@ pub fn channel_after(
     config: ChannelConfig,
     serve: impl Fn(usize, DuplexStream) + Send + Sync + 'static,
 ) -> Channel {
+    let make = move |number| {
+        let (ours, theirs) = tokio::io::duplex(256 * 1024);
+        serve(number, theirs);
+        let io: Box<dyn ByteStream> = Box::new(ours);
+        io
+    };
+    channel_with(delay, config, make)
+}
+
+/// A channel over what `make` makes; it is told how many there were before.
+pub fn channel_on(
+    config: ChannelConfig,
+    make: impl Fn(usize) -> Box<dyn ByteStream> + Send + Sync + 'static,
+) -> Channel {
+    channel_with(Duration::ZERO, config, make)
+}
+
+fn channel_with(
+    delay: Duration,
+    config: ChannelConfig,
+    make: impl Fn(usize) -> Box<dyn ByteStream> + Send + Sync + 'static,
+) -> Channel {
     let pipes = Pipes {
-        serve: Box::new(serve),
-        made: Mutex::new(0),
+        make: Box::new(make),
+        made: AtomicUsize::new(0),
         delay,
     };
     let config = ChannelConfig {
@@ -434,25 +460,19 @@ pub fn channel_after(
 }
 
 struct Pipes {
-    serve: Box<dyn Fn(usize, DuplexStream) + Send + Sync>,
-    made: Mutex<usize>,
+    make: Box<dyn Fn(usize) -> Box<dyn ByteStream> + Send + Sync>,
+    made: AtomicUsize,
     delay: Duration,
 }
 
 impl Dialer for Pipes {
     fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
         Box::pin(async {
-            let number = {
-                let mut made = self.made.lock().unwrap();
-                *made += 1;
-                *made - 1
-            };
+            let number = self.made.fetch_add(1, Ordering::SeqCst);
             if number > 0 && !self.delay.is_zero() {
                 sleep(self.delay).await;
             }
-            let (ours, theirs) = tokio::io::duplex(256 * 1024);
-            (self.serve)(number, theirs);
-            Ok(Box::new(ours) as _)
+            Ok((self.make)(number))
         })
     }
 }
