@@ -148,21 +148,19 @@ async fn p077_the_smaller_of_two_limits_counts_and_zero_means_empty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p075_a_message_too_large_is_refused_and_the_stream_goes_on() {
+async fn p075_a_message_too_large_is_not_sent_and_ends_the_call() {
     let script = Script::default();
     let method = MethodConfig {
         max_request_bytes: Some(10),
         ..MethodConfig::default()
     };
     let channel = script.channel(with_config(of_all(method)));
-    let (mut out, back): (Outbound<String>, Inbound<String>) =
+    let (mut out, mut back): (Outbound<String>, Inbound<String>) =
         channel.bidi(path("Call"), ()).await.unwrap();
     out.send("a".to_owned()).await.unwrap();
     let status = out.send("much too large".to_owned()).await.unwrap_err();
     assert_eq!(status.code, ResourceExhausted);
-    out.send("b".to_owned()).await.unwrap();
-    out.finish().unwrap();
-    assert_eq!(all(back).await.unwrap(), ["a", "b"]);
+    assert_eq!(back.next().await.unwrap_err(), status);
 }
 
 #[tokio::test(start_paused = true)]
