@@ -11,7 +11,7 @@ use barewire::{
 use tokio::time::{sleep, timeout};
 
 use crate::net::{self, Net, Place};
-use crate::scripted::{Kind, Script, Step, all, answer, fail, length_of, ms, path, with_config};
+use crate::scripted::{Kind, Script, Step, answer, fail, length_of, ms, path, with_config};
 
 fn of_all(method: MethodConfig) -> ServiceConfig {
     ServiceConfig {
