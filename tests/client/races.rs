@@ -44,7 +44,8 @@ async fn halves_in_two_tasks_lose_no_wake_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slots_survive_calls_that_are_given_up_at_any_time() {
-    // The limit is ours, since a server counts calls that come already cancelled against its own.
+    // The limit is ours, since a server counts calls that come already cancelled against its own,
+    // which is a thousand: there are fewer calls than that.
     let server = tcp_server(Probe::default(), ServerConfig::default()).await;
     let config = ChannelConfig {
         http2: ClientHttp2Config {
@@ -60,7 +61,7 @@ async fn slots_survive_calls_that_are_given_up_at_any_time() {
         let channel = channel.clone();
         tasks.push(tokio::spawn(async move {
             let mut chance = Chance(seed);
-            for _ in 0..30 {
+            for _ in 0..15 {
                 let method = *chance.of(&["Echo", "Never", "Begin", "Refuse"]);
                 let most = Duration::from_micros(u64::try_from(chance.below(400)).unwrap());
                 let call = channel.unary::<String, String>(path(method), "ask".to_owned());
@@ -125,7 +126,7 @@ async fn serve_some(io: DuplexStream, count: usize, served: Arc<AtomicUsize>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn p152_p155_p279_connections_that_drain_cost_no_call() {
+async fn p152_p155_p279_connections_that_drain_lose_no_call_and_repeat_none() {
     let Line { channel, dialled } = Line::with(ChannelConfig::default());
     let served = Arc::new(AtomicUsize::new(0));
     let serving = tokio::spawn({
@@ -144,9 +145,18 @@ async fn p152_p155_p279_connections_that_drain_cost_no_call() {
         let channel = channel.clone();
         tasks.push(tokio::spawn(async move {
             for number in 0..200 {
-                let call = timeout(PATIENCE, unary(&channel, number.to_string()));
-                let answer = call.await.expect("no hang").unwrap();
-                assert_eq!(answer.message, "ok");
+                loop {
+                    let call = timeout(PATIENCE, unary(&channel, number.to_string()));
+                    match call.await.expect("no hang") {
+                        Ok(answer) => {
+                            assert_eq!(answer.message, "ok");
+                            break;
+                        }
+                        // Left behind twice, which with such short connections happens. It says that it
+                        // can be made again, and the count below shows that this is true.
+                        Err(status) => assert!(status.unprocessed, "{status}"),
+                    }
+                }
             }
         }));
     }
