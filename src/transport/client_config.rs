@@ -67,7 +67,8 @@ pub struct ClientHttp2Config {
     /// PRIORITY frames, unknown frames, unasked PING acknowledgements; past it the connection is
     /// closed. Default 1,000, and 100 more each second.
     pub idle_frames: Rate,
-    /// WINDOW_UPDATE frames beyond ten for each HEADERS or DATA frame of ours:
+    /// WINDOW_UPDATE frames beyond ten for each HEADERS or DATA frame of ours, and one for each four
+    /// bytes of DATA:
     /// the connection is closed. Default 10,000.
     pub window_update_slack: u64,
     /// Stream ids that a connection uses up before it is replaced. Default three quarters of 2^31,

@@ -73,7 +73,8 @@ pub struct Http2Config {
     /// PRIORITY frames, unknown frames, unasked PING acknowledgements: GOAWAY(ENHANCE_YOUR_CALM).
     /// Default 1,000, and 100 more each second.
     pub idle_frames: Rate,
-    /// WINDOW_UPDATE frames beyond ten for each HEADERS or DATA frame of ours:
+    /// WINDOW_UPDATE frames beyond ten for each HEADERS or DATA frame of ours, and one for each four
+    /// bytes of DATA:
     /// GOAWAY(ENHANCE_YOUR_CALM). Default 1,000.
     pub window_update_slack: u64,
     /// Streams that the peer resets before we began to answer: GOAWAY(ENHANCE_YOUR_CALM).

@@ -69,6 +69,7 @@ pub(crate) struct FrameCounts {
     pub(crate) empty_data_frames: u64,
     now: Instant,
     frames_answered: u64,
+    data_bytes_sent: u64,
     /// `frames_answered` when the last PING came.
     frames_answered_at_ping: Option<u64>,
     window_updates: u64,
@@ -108,6 +109,7 @@ impl FrameCounts {
             empty_data_frames: 0,
             now,
             frames_answered: 0,
+            data_bytes_sent: 0,
             frames_answered_at_ping: None,
             window_updates: 0,
             window_update_slack: limits.window_update_slack,
@@ -171,7 +173,11 @@ impl FrameCounts {
             frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
             frame_type::WINDOW_UPDATE => {
                 self.window_updates += 1;
-                let earned = self.frames_answered.saturating_mul(10);
+                // One DATA frame may carry many messages, and a peer may give window back for each.
+                let earned = self
+                    .frames_answered
+                    .saturating_mul(10)
+                    .saturating_add(self.data_bytes_sent / 4);
                 let allowed = earned.saturating_add(self.window_update_slack);
                 (self.window_updates > allowed).then_some("too_many_window_updates")
             }
@@ -238,6 +244,10 @@ impl FrameCounts {
             Found::Head(head) => {
                 if matches!(head.kind, frame_type::HEADERS | frame_type::DATA) {
                     self.frames_answered += 1;
+                    if head.kind == frame_type::DATA {
+                        let length = u64::try_from(head.length).unwrap_or(u64::MAX);
+                        self.data_bytes_sent = self.data_bytes_sent.saturating_add(length);
+                    }
                     if head.kind == frame_type::HEADERS {
                         self.header_blocks_sent += 1;
                         self.last_headers_stream = self.last_headers_stream.max(head.stream);

@@ -133,11 +133,12 @@ async fn answers_make_room_for_window_updates_and_pings() {
         ..limits()
     };
     let mut peer = peer_of(http2).await;
-    // Each answer is HEADERS, DATA and HEADERS: thirty updates more, and a PING that is no strike.
+    // Each answer is HEADERS, DATA of twelve bytes and HEADERS: thirty-three updates more, and a PING that
+    // is no strike.
     for number in 0..20 {
         let stream = number * 2 + 1;
         let mut bytes = frame(PING, 0, 0, b"bdp-ping");
-        bytes.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(30));
+        bytes.extend(frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(33));
         if number == 0 {
             bytes.truncate(frame(PING, 0, 0, b"bdp-ping").len());
         }
@@ -148,8 +149,8 @@ async fn answers_make_room_for_window_updates_and_pings() {
             assert!(peer.frame_on(stream).await.is_some(), "call {number}");
         }
     }
-    // Thirty for the last answer, nine for nothing, and then it is enough.
-    peer.write(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(40))
+    // Thirty-three for the last answer, nine for nothing, and then it is enough.
+    peer.write(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(43))
         .await;
     let text = peer.last_goaway().await.map(|(_, text)| text);
     assert_eq!(text.as_deref(), Some("too_many_window_updates"));
