@@ -220,12 +220,16 @@ impl Running {
         self.shared.untold.wait_for_none().await;
     }
 
-    pub(super) async fn drain(self) -> DrainReport {
+    /// Calls whose handlers are at work.
+    pub(super) fn open_calls(&self) -> usize {
+        self.shared.calls.open.load(Ordering::Acquire)
+    }
+
+    pub(super) async fn drain(self, calls_at_start: usize) -> DrainReport {
         let began_at = Instant::now();
         for service in self.shared.services.values() {
             service.drain();
         }
-        let calls_at_start = self.shared.calls.open.load(Ordering::Acquire);
         self.phase.send_replace(Phase::Draining);
         if timeout(self.shared.config.drain_timeout, self.all_ended())
             .await

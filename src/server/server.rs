@@ -126,8 +126,10 @@ impl Server {
         while let Some(next) = until(signal.as_mut(), running.next(&listeners)).await {
             running.spawn(next, Arc::clone(&secure));
         }
+        // Counted while we still listen: whoever sees that we do not may let its calls end.
+        let calls = running.open_calls();
         drop(listeners);
-        Ok(running.drain().await)
+        Ok(running.drain(calls).await)
     }
 
     /// Serves one connection that exists already, such as one end of [`tokio::io::duplex`], without
