@@ -1,0 +1,136 @@
+"""What all judges need: programs that are run, servers that listen, certificates, packages."""
+
+import contextlib
+import functools
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PACKAGE = HERE.parent.parent
+SCRATCH = PACKAGE / "target" / "judges"
+CERTIFICATES = SCRATCH / "certificates"
+
+# What the certificate is for, as that of grpc's test credentials.
+SERVER_NAME = "foo.test.google.fr"
+
+START_TIMEOUT = 30
+
+
+class NotHere(Exception):
+    """A judge cannot be had on this machine."""
+
+
+def output(*command, **options):
+    """What a program prints. `NotHere` if it fails."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        raise NotHere(f"{pathlib.Path(command[0]).name} failed: {last_line(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def last_line(text):
+    lines = text.strip().splitlines()
+    return lines[-1].strip() if lines else "nothing was said"
+
+
+def find_program(name):
+    path = shutil.which(name)
+    if path is None:
+        raise NotHere(f"{name} is not installed")
+    return path
+
+
+def go_install(module, version, name=None):
+    """A program of a Go module, built once; gives its path."""
+    folder = SCRATCH / "go" / f"{module.rsplit('/', 1)[-1] if name is None else name}-{version}"
+    program = folder / module.rsplit("/", 1)[-1]
+    if not program.exists():
+        environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-modcacherw"}
+        output(find_program("go"), "install", f"{module}@{version}", env=environment)
+    return program
+
+
+def debian_packages(*packages):
+    """Installs what is missing of Debian's packages, where there is apt and the right to use it."""
+    missing = [name for name in packages if not is_installed(name)]
+    if not missing:
+        return
+    apt = find_program("apt-get")
+    update_package_lists()
+    output(apt, "install", "-y", "--no-install-recommends", *missing)
+
+
+def is_installed(package):
+    query = [find_program("dpkg-query"), "-W", "-f", "${Status}", package]
+    done = subprocess.run(query, capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.endswith(" installed")
+
+
+@functools.cache
+def update_package_lists():
+    output(find_program("apt-get"), "update")
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def serving(command, port, log_name="server.log", **options):
+    """A server at work. `RuntimeError` with what it said last if it does not come up."""
+    log_path = SCRATCH / log_name
+    with open(log_path, "w") as log:
+        words = [str(word) for word in command]
+        server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **options)
+    try:
+        wait_for(server, port, log_path)
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_for(server, port, log_path):
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RuntimeError(f"the server ended: {last_line(log_path.read_text())}")
+        with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the server does not listen after {START_TIMEOUT} s")
+
+
+def make_certificates():
+    """An authority, and a server's certificate that it signed; both anew for each run."""
+    shutil.rmtree(CERTIFICATES, ignore_errors=True)
+    CERTIFICATES.mkdir(parents=True)
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    (CERTIFICATES / "extensions").write_text(
+        "subjectAltName=DNS:*.test.google.fr,DNS:localhost,IP:127.0.0.1\n"
+        "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
+    )
+    openssl = [find_program("openssl")]
+    output(
+        *[*openssl, "req", "-x509", *new_key, "-subj", "/CN=judges", "-days", "7"],
+        *["-keyout", CERTIFICATES / "ca.key", "-out", CERTIFICATES / "ca.pem"],
+    )
+    output(
+        *[*openssl, "req", *new_key, "-subj", "/CN=server"],
+        *["-keyout", CERTIFICATES / "server.key", "-out", CERTIFICATES / "server.csr"],
+    )
+    output(
+        *[*openssl, "x509", "-req", "-in", CERTIFICATES / "server.csr", "-days", "7", "-CAcreateserial"],
+        *["-CA", CERTIFICATES / "ca.pem", "-CAkey", CERTIFICATES / "ca.key"],
+        *["-extfile", CERTIFICATES / "extensions", "-out", CERTIFICATES / "server.pem"],
+    )
