@@ -9,6 +9,8 @@ import subprocess
 from cases import CASES
 from peers.barewire import Barewire
 from peers.go import Go
+from peers.java import Java
+from peers.node import Node
 from peers.python import Python
 from programs import NotHere, free_port, last_line, serving
 from results import count
@@ -18,7 +20,7 @@ JUDGE = "gRPC interop"
 # grpc-go's own script allows 20 s.
 CASE_TIMEOUT = 30
 
-PEERS = [Go, Python]
+PEERS = [Go, Java, Node, Python]
 
 
 def judges(program):
