@@ -8,6 +8,7 @@ import subprocess
 
 from cases import CASES
 from peers.barewire import Barewire
+from peers.cpp import Cpp
 from peers.go import Go
 from peers.python import Python
 from programs import NotHere, free_port, last_line, serving
@@ -18,7 +19,7 @@ JUDGE = "gRPC interop"
 # grpc-go's own script allows 20 s.
 CASE_TIMEOUT = 30
 
-PEERS = [Go, Python]
+PEERS = [Cpp, Go, Python]
 
 
 def judges(program):
