@@ -11,6 +11,7 @@ from peers.barewire import Barewire
 from peers.cpp import Cpp
 from peers.go import Go
 from peers.python import Python
+from peers.ruby import Ruby
 from programs import NotHere, free_port, last_line, serving
 from results import count
 
@@ -19,7 +20,7 @@ JUDGE = "gRPC interop"
 # grpc-go's own script allows 20 s.
 CASE_TIMEOUT = 30
 
-PEERS = [Cpp, Go, Python]
+PEERS = [Cpp, Go, Python, Ruby]
 
 
 def judges(program):
