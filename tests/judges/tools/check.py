@@ -21,8 +21,9 @@ class Check:
     # What `read` makes of standard output.
     output: object
     read: Callable = str
-    # What standard error must hold, in full.
-    errors: str = ""
+    # What `read_errors` makes of standard error.
+    errors: object = ""
+    read_errors: Callable = str
     code: int = 0
     # Standard input.
     given: str = ""
@@ -46,7 +47,7 @@ class Check:
             return f"no end after {CHECK_TIMEOUT} s"
         parts = [
             ("exit code", done.returncode, self.code),
-            ("standard error", done.stderr, self.errors),
+            ("standard error", self.read_errors(done.stderr), self.errors),
             ("standard output", self.read(done.stdout), self.output),
         ]
         return difference(parts)

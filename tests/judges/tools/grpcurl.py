@@ -44,13 +44,15 @@ class Grpcurl:
             errors=f"ERROR:\n  Code: InvalidArgument\n  Message: {REFUSAL}\n",
             code=64 + 3,
         )
-        # It sends ten tasks, and then one in 40 s.
+        # It sends ten tasks, and then one in 40 s. Either end may be the first to see that time is up, and the
+        # message is that end's.
         yield Check(
             "a call that ends at its deadline",
             [*grpcurl, "-max-time", "2", tutorials, "Contact/getTask"],
             10,
             lambda text: len(messages(text)),
-            errors="ERROR:\n  Code: DeadlineExceeded\n  Message: context deadline exceeded\n",
+            errors=["ERROR:", "  Code: DeadlineExceeded"],
+            read_errors=lambda text: text.splitlines()[:2],
             code=64 + 4,
         )
         # The test service sends these two back.
