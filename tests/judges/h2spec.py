@@ -29,8 +29,8 @@ class H2spec:
     def prepare(self):
         self.h2spec = go_install("github.com/summerwind/h2spec/cmd/h2spec", VERSION, pins=PINS)
         return (
-            f"{VERSION}, the newest that Go's proxy has, with 146 cases; commit af83a65f0b62 has one more, "
-            "hpack/2.3.3/2, which tests/calls/malformed.rs plays as «a name far past them»"
+            f"{VERSION}: 146 cases. Commit af83a65f0b62, which Go's proxy did not give us, adds hpack/2.3.3/2, "
+            "and tests/calls/malformed.rs plays that one"
         )
 
     def run(self):
