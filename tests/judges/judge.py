@@ -5,6 +5,8 @@
 | file | judge |
 |------|-------|
 | `matrix.py`, `peers/` | gRPC's interop tests, against other implementations in both directions |
+| `h2spec.py` | h2spec: HTTP/2 and HPACK, against our server |
+| `field.py`, `tools/` | tools of the field, which must work with our server as they are |
 
 Without `--record` the run is compared with the recorded one: it fails when a case fails, and when a number
 has dropped. With `--record` it writes `record.json` and, from it, SCOREBOARD.md. A judge that cannot be had
@@ -19,14 +21,16 @@ import pathlib
 import sys
 import time
 
+import field
 import matrix
 import scoreboard
+from h2spec import H2spec
 from programs import PACKAGE, SCRATCH, NotHere, make_certificates
 
 
 def all_judges(program):
     """Each has a `name`, `prepare()`, which gives its version or raises `NotHere`, and `run()`, which yields results."""
-    return [*matrix.judges(program)]
+    return [*matrix.judges(program), H2spec(program), *field.judges(program)]
 
 
 def main():
