@@ -5,6 +5,7 @@
 | file | judge |
 |------|-------|
 | `matrix.py`, `peers/` | gRPC's interop tests, against other implementations in both directions |
+| `conformance.py`, `conformance/` | the Connect conformance suite, as far as it is about gRPC |
 
 Without `--record` the run is compared with the recorded one: it fails when a case fails, and when a number
 has dropped. With `--record` it writes `record.json` and, from it, SCOREBOARD.md. A judge that cannot be had
@@ -21,12 +22,13 @@ import time
 
 import matrix
 import scoreboard
+from conformance import Conformance
 from programs import PACKAGE, SCRATCH, NotHere, make_certificates
 
 
 def all_judges(program):
     """Each has a `name`, `prepare()`, which gives its version or raises `NotHere`, and `run()`, which yields results."""
-    return [*matrix.judges(program)]
+    return [*matrix.judges(program), Conformance()]
 
 
 def main():
