@@ -129,7 +129,8 @@ async fn reject(
 }
 
 fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeaders, Rejection> {
-    let (size, fields) = (request_header_list_size(&head), head.headers.len());
+    let size = request_header_list_size(&head.method, &head.uri, &head.headers);
+    let fields = head.headers.len();
     let headers = RequestHeaders::parse(head)?;
     match check_header_list(
         size,

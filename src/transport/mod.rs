@@ -64,6 +64,7 @@ pub(crate) mod server_stream;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+#[cfg(feature = "server")]
 mod turn;
 #[cfg(feature = "server")]
 mod unread;

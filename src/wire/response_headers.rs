@@ -133,7 +133,11 @@ impl ResponseStart {
             content_type,
             encoding,
             accept_encoding: fields.accept_encoding,
-            metadata: Metadata::from_checked_headers(headers),
+            metadata: if fields.has_metadata {
+                Metadata::from_checked_headers(headers)
+            } else {
+                Metadata::new()
+            },
         }))
     }
 }
@@ -145,7 +149,9 @@ struct Fields<'a> {
     content_type: Option<&'a HeaderValue>,
     encoding: Option<&'a HeaderValue>,
     accept_encoding: Option<AcceptEncoding>,
-    /// What is wrong with the metadata.
+    /// There are others.
+    has_metadata: bool,
+    /// What is wrong with them.
     broken: Option<WireError>,
 }
 
@@ -163,6 +169,7 @@ impl<'a> Fields<'a> {
                     fields.accept_encoding = Some(accepted.with_list(value.as_bytes()));
                 }
                 name => {
+                    fields.has_metadata = true;
                     if let Err(error) = check_binary(name, value) {
                         fields.broken.get_or_insert(error);
                     }

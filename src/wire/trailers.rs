@@ -51,6 +51,7 @@ impl Trailers {
             status,
             repeated,
             message,
+            has_metadata,
             broken,
         } = Fields::read(&headers);
         let outcome = match status {
@@ -58,7 +59,11 @@ impl Trailers {
             Some(_) if repeated => read_outcome(Err(WireError::RepeatedStatus), message, &headers),
             Some(status) => read_outcome(read_code(status.as_bytes()), message, &headers),
         };
-        let metadata = Metadata::from_checked_headers(headers);
+        let metadata = if has_metadata {
+            Metadata::from_checked_headers(headers)
+        } else {
+            Metadata::new()
+        };
         match (outcome, broken) {
             (Ok(()), None) => Self {
                 outcome: Ok(()),
@@ -212,7 +217,9 @@ struct Fields<'a> {
     /// There are several.
     repeated: bool,
     message: Option<&'a HeaderValue>,
-    /// What is wrong with the metadata.
+    /// There are others, or details.
+    has_metadata: bool,
+    /// What is wrong with them.
     broken: Option<WireError>,
 }
 
@@ -225,8 +232,9 @@ impl<'a> Fields<'a> {
                 names::STATUS => fields.repeated = fields.status.replace(value).is_some(),
                 names::MESSAGE => fields.message = fields.message.or(Some(value)),
                 // Details that cannot be read are left out.
-                names::STATUS_DETAILS => {}
+                names::STATUS_DETAILS => fields.has_metadata = true,
                 name => {
+                    fields.has_metadata = true;
                     if let Err(error) = check_binary(name, value) {
                         fields.broken.get_or_insert(error);
                     }

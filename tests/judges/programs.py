@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,8 @@ SERVER_NAME = "foo.test.google.fr"
 
 START_TIMEOUT = 30
 
+STACK_TRACE = re.compile(r"at \S+\(|\.\.\. \d+ more$")
+
 
 class NotHere(Exception):
     """A judge cannot be had on this machine."""
@@ -33,8 +36,10 @@ def output(*command, **options):
 
 
 def last_line(text):
-    lines = text.strip().splitlines()
-    return lines[-1].strip() if lines else "nothing was said"
+    """The last line that says something, which those of Java's stack traces do not."""
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and not STACK_TRACE.match(line)]
+    return said[-1] if said else "nothing was said"
 
 
 def find_program(name):
