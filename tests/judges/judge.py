@@ -89,6 +89,8 @@ def settle(run, judges, record):
         scoreboard.write(run)
     else:
         recorded = scoreboard.Run.from_json(scoreboard.RECORD.read_text())
+        if scoreboard.format_scoreboard(recorded) != scoreboard.SCOREBOARD.read_text():
+            problems.append("SCOREBOARD.md is not what record.json says")
         problems += scoreboard.drops(recorded, run, {judge.name for judge in judges})
     passed = sum(result.passed for result in run.results)
     failed = sum(len(result.failed) for result in run.results)
