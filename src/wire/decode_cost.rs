@@ -27,8 +27,9 @@ use crate::spec::protobuf::{
 pub const SCANNED_FROM: usize = 1024;
 /// What one element of a list of messages or texts may take besides its bytes.
 const ELEMENT: usize = 160;
-/// How deep the scan looks into messages within messages.
-const DEPTH: u8 = 4;
+/// How deep the scan looks into messages within messages: as deep as prost decodes them. It reads no
+/// byte twice, so that depth costs nothing.
+const DEPTH: u8 = 100;
 /// The bits of a key's first byte that are the wire type.
 const WIRE_TYPE: u8 = (1 << WIRE_TYPE_BITS) - 1;
 

@@ -51,13 +51,15 @@ fn the_quicker_answers_count_keys_and_lengths() {
 }
 
 #[test]
-fn nesting_is_followed_four_levels_down() {
+fn nesting_is_followed_as_deep_as_messages_are_decoded() {
     let mut message = list_of(b"", 600);
-    for _ in 0..10 {
+    for _ in 0..100 {
         message = list_of(&message, 1);
     }
-    // The outermost field and four within; what lies deeper is bytes.
-    assert_eq!(decode_cost(&message), message.len() + 160 * 5);
+    assert_eq!(decode_cost(&message), message.len() + 160 * 700);
+    // What lies deeper is bytes.
+    message = list_of(&message, 1);
+    assert_eq!(decode_cost(&message), message.len() + 160 * 101);
 }
 
 #[test]
