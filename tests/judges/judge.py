@@ -19,6 +19,7 @@ packages are the exception. The result of every run is there too: `run.json`, `S
 
 import argparse
 import pathlib
+import signal
 import sys
 import time
 
@@ -44,7 +45,10 @@ def main():
     parser.add_argument("--record", action="store_true", help="write SCOREBOARD.md and what it is made from")
     options = parser.parse_args()
 
-    judges = [judge for judge in all_judges(options.barewire) if options.only.lower() in judge.name.lower()]
+    def is_asked(name):
+        return options.only.lower() in name.lower()
+
+    judges = [judge for judge in all_judges(options.barewire.resolve()) if is_asked(judge.name)]
     if options.list:
         print(*(judge.name for judge in judges), sep="\n")
         return
@@ -55,10 +59,13 @@ def main():
     if not options.barewire.exists():
         parser.error(f"{options.barewire} is not there: run cargo build")
 
+    # As Ctrl-C does: the servers end with us.
+    for cut_short in [signal.SIGTERM, signal.SIGHUP]:
+        signal.signal(cut_short, lambda number, _: sys.exit(128 + number))
     SCRATCH.mkdir(parents=True, exist_ok=True)
     make_certificates()
     run = hear(judges)
-    sys.exit(0 if settle(run, judges, options.record) else 1)
+    sys.exit(0 if settle(run, is_asked, options.record) else 1)
 
 
 def hear(judges):
@@ -80,7 +87,7 @@ def hear(judges):
     return run
 
 
-def settle(run, judges, record):
+def settle(run, is_asked, record):
     """Writes the results, and says whether all is well."""
     (SCRATCH / "run.json").write_text(run.to_json())
     (SCRATCH / "SCOREBOARD.md").write_text(scoreboard.format_scoreboard(run))
@@ -91,7 +98,7 @@ def settle(run, judges, record):
         recorded = scoreboard.Run.from_json(scoreboard.RECORD.read_text())
         if scoreboard.format_scoreboard(recorded) != scoreboard.SCOREBOARD.read_text():
             problems.append("SCOREBOARD.md is not what record.json says")
-        problems += scoreboard.drops(recorded, run, {judge.name for judge in judges})
+        problems += scoreboard.drops(recorded, run, is_asked)
     passed = sum(result.passed for result in run.results)
     failed = sum(len(result.failed) for result in run.results)
     for problem in problems:
