@@ -20,6 +20,7 @@ packages are the exception. The result of every run is there too: `run.json`, `S
 import argparse
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 
@@ -64,11 +65,13 @@ def main():
         signal.signal(cut_short, lambda number, _: sys.exit(128 + number))
     SCRATCH.mkdir(parents=True, exist_ok=True)
     make_certificates()
-    run = hear(judges)
-    sys.exit(0 if settle(run, is_asked, options.record) else 1)
+    run, broken_down = hear(judges)
+    sys.exit(0 if settle(run, broken_down, is_asked, options.record) else 1)
 
 
 def hear(judges):
+    """What they found, and which of them did not come to their end, with the reason."""
+    broken_down = []
     run = scoreboard.Run(scoreboard.today(), {}, {}, [])
     for judge in judges:
         started = time.monotonic()
@@ -83,16 +86,23 @@ def hear(judges):
             run.missing[judge.name] = str(why)
             print(f"{judge.name}: could not be run: {why}", flush=True)
             continue
+        except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+            # The others are heard all the same.
+            broken_down.append(f"{judge.name} broke down: {why}")
+            print(broken_down[-1], flush=True)
+            continue
         print(f"{judge.name}: {prepared - started:.0f} s to prepare, {time.monotonic() - prepared:.0f} s to run", flush=True)
-    return run
+    return run, broken_down
 
 
-def settle(run, is_asked, record):
+def settle(run, broken_down, is_asked, record):
     """Writes the results, and says whether all is well."""
     (SCRATCH / "run.json").write_text(run.to_json())
     (SCRATCH / "SCOREBOARD.md").write_text(scoreboard.format_scoreboard(run))
-    problems = run.failures()
-    if record:
+    problems = broken_down + run.failures()
+    if record and broken_down:
+        problems.append("nothing was recorded, since numbers are missing")
+    elif record:
         scoreboard.write(run)
     else:
         recorded = scoreboard.Run.from_json(scoreboard.RECORD.read_text())
