@@ -89,7 +89,8 @@ pub(crate) async fn serve_connection(
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
     let meter = SharedMeter::server(io, config.frame_limits());
-    let opening = timeout(config.preface_timeout, open(&meter, &config));
+    // Boxed, so that a connection does not keep the room for its beginning.
+    let opening = Box::pin(timeout(config.preface_timeout, open(&meter, &config)));
     let h2 = match phase.clone().until_cut(opening).await {
         Some(Ok(Ok(h2))) => h2,
         Some(Ok(Err(error))) => {
@@ -100,8 +101,9 @@ pub(crate) async fn serve_connection(
         // A peer that has not begun loses nothing.
         None => return Ok(()),
     };
-    let mut connection =
+    let connection =
         ServerConnection::new(h2, meter.clone(), peer, config, phase, start, opened_at);
+    let mut connection = Box::new(connection);
     let end = poll_fn(|cx| connection.poll(cx)).await;
     let config = Arc::clone(&connection.shared.config);
     drop(connection);
