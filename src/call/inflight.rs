@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::transport::counters::Counters;
 use crate::wire::{Status, WireError};
 
 /// Counts what messages take while handlers have them.
@@ -11,6 +12,7 @@ use crate::wire::{Status, WireError};
 pub(crate) struct InflightBytes {
     limit: usize,
     used: AtomicUsize,
+    counters: Counters,
 }
 
 /// The share of one message, given back when it is dropped.
@@ -20,9 +22,10 @@ pub(crate) struct Charge {
 }
 
 impl InflightBytes {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, counters: Counters) -> Self {
         Self {
             limit,
+            counters,
             used: AtomicUsize::new(0),
         }
     }
@@ -40,11 +43,12 @@ impl InflightBytes {
             bytes,
         };
         if before.saturating_add(bytes) > self.limit {
-            return Err(WireError::TooManyBytesInflight {
+            let error = WireError::TooManyBytesInflight {
                 bytes,
                 limit: self.limit,
-            }
-            .into());
+            };
+            self.counters.count_received(&error);
+            return Err(error.into());
         }
         Ok(charge)
     }

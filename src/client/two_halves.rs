@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use super::call::Call;
 use crate::call::Responses;
-use crate::wire::{Encoding, Metadata, RawMessage, Status};
+use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
 /// One call, seen from either half.
 pub(super) struct SharedCall {
@@ -183,6 +183,10 @@ impl Responses for ResponseHalf {
             }
             polled
         })
+    }
+
+    fn count(&self, error: &WireError) {
+        self.shared.lock().count(error);
     }
 
     fn expect_one(&mut self) {

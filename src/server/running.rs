@@ -15,11 +15,12 @@ use super::server::Server;
 use super::service::Service;
 use crate::call::{InflightBytes, Interceptors};
 use crate::transport::Io;
-use crate::transport::config::Http2Config;
+use crate::transport::counters::{Counter, Counters};
 use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::phase::{Phase, PhaseWatch};
 use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
 use crate::transport::server_stream::OpenCall;
+use crate::transport::server_transport::ServerTransport;
 use crate::wire::{Code, MethodPath, Status};
 
 /// What all calls of a server share.
@@ -28,6 +29,7 @@ pub(super) struct ServerShared {
     pub(super) services: Services,
     pub(super) interceptors: Interceptors,
     pub(super) inflight: Arc<InflightBytes>,
+    pub(super) counters: Counters,
     /// Calls whose handler is at work.
     pub(super) calls: CallCount,
     /// Calls of which it was not told yet that they have ended. They outlast their handlers a little,
@@ -98,6 +100,7 @@ impl ServerShared {
             .is_err_and(|status| status.code == Code::Cancelled)
             && call.connection.phase.now() == Phase::Cutting
         {
+            self.counters.count(Counter::DrainTimeout);
             let cut = CutCall {
                 path: path.clone(),
                 peer: call.connection.peer.clone(),
@@ -114,7 +117,7 @@ impl ServerShared {
 /// A server at work.
 pub(super) struct Running {
     shared: Arc<ServerShared>,
-    http2: Arc<Http2Config>,
+    transport: Arc<ServerTransport>,
     phase: watch::Sender<Phase>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
@@ -137,13 +140,16 @@ impl Running {
             services,
             interceptors,
             secure: _,
+            counters,
         } = server;
         config
             .check()
             .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let inflight = InflightBytes::new(config.max_inflight_message_bytes);
+        let inflight = InflightBytes::new(config.max_inflight_message_bytes, counters.clone());
+        let transport = ServerTransport::new(config.http2.clone(), counters.clone());
         let shared = Arc::new(ServerShared {
             inflight: Arc::new(inflight),
+            counters,
             config: Arc::new(config),
             services: Services::new(services)?,
             interceptors,
@@ -156,7 +162,7 @@ impl Running {
             Arc::new(move |stream, call| call.set(serve_call(Arc::clone(&shared), stream)))
         };
         Ok(Self {
-            http2: Arc::new(shared.config.http2.clone()),
+            transport: Arc::new(transport),
             phase: watch::Sender::new(Phase::Serving),
             connections: Arc::new(Semaphore::new(permits(shared.config.max_connections))),
             handshakes: Arc::new(Semaphore::new(permits(shared.config.max_handshakes))),
@@ -168,9 +174,16 @@ impl Running {
 
     /// The next connection that there is room for. `None` only if the server is gone.
     pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
+        let counters = &self.shared.counters;
+        if self.connections.available_permits() == 0 {
+            counters.count(Counter::MaxConnections);
+        }
         let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        if self.handshakes.available_permits() == 0 {
+            counters.count(Counter::MaxHandshakes);
+        }
         let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
-        let accepted = listeners.accept(&self.shared.config).await;
+        let accepted = listeners.accept(&self.shared.config, counters).await;
         let limit = self.shared.config.max_connections_per_ip;
         let address = self.per_address.take(&accepted.address, limit);
         Some(Next {
@@ -192,10 +205,11 @@ impl Running {
         }) = next
         else {
             // Too many connections of one address. Dropped, and so closed.
+            self.shared.counters.count(Counter::MaxConnectionsPerIp);
             return;
         };
         let limit = self.shared.config.tls_handshake_timeout;
-        let http2 = Arc::clone(&self.http2);
+        let transport = Arc::clone(&self.transport);
         let phase = PhaseWatch::of(&self.phase);
         let start_call = Arc::clone(&self.start_call);
         tokio::spawn(async move {
@@ -204,10 +218,12 @@ impl Running {
             let secured = match phase.clone().until_cut(securing).await {
                 Some(Ok(Ok(secured))) => secured,
                 Some(Ok(Err(error))) => {
+                    transport.counters.count(Counter::TlsHandshakeFailed);
                     tracing::debug!(peer = %from, %error, "TLS handshake failed");
                     return;
                 }
                 Some(Err(_)) => {
+                    transport.counters.count(Counter::TlsHandshakeTimeout);
                     tracing::debug!(peer = %from, "no TLS handshake within {limit:?}");
                     return;
                 }
@@ -219,7 +235,7 @@ impl Running {
                 Some(certificates) => Peer::with_certificates(from, certificates),
                 None => Peer::new(from),
             };
-            let ended = serve_connection(io, peer.clone(), http2, phase, start_call).await;
+            let ended = serve_connection(io, peer.clone(), transport, phase, start_call).await;
             log_end(&peer, ended);
             drop((connection, address));
         });
@@ -231,7 +247,7 @@ impl Running {
         let ended = serve_connection(
             io,
             peer.clone(),
-            Arc::clone(&self.http2),
+            Arc::clone(&self.transport),
             PhaseWatch::of(&self.phase),
             Arc::clone(&self.start_call),
         );

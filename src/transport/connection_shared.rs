@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::config::Http2Config;
+use super::counters::{Counter, Counters};
 use super::peer::Peer;
 use super::phase::PhaseWatch;
 use super::rate::Bucket;
+use super::server_transport::ServerTransport;
 use super::unread::Unread;
 
 /// What the calls of a connection share with it.
 pub(crate) struct ConnectionShared {
     pub(crate) peer: Peer,
     pub(crate) config: Arc<Http2Config>,
+    pub(crate) server: Arc<ServerTransport>,
     pub(crate) phase: PhaseWatch,
     /// Calls whose handlers have not ended.
     pub(super) calls: AtomicUsize,
@@ -28,21 +31,32 @@ pub(crate) struct ConnectionShared {
 impl ConnectionShared {
     pub(super) fn new(
         peer: Peer,
-        config: Arc<Http2Config>,
+        server: Arc<ServerTransport>,
         phase: PhaseWatch,
         opened_at: Instant,
     ) -> Self {
+        let config = Arc::clone(&server.config);
         let bytes = |window: u32| usize::try_from(window).unwrap_or(usize::MAX);
         Self {
             unread: Unread::new(bytes(config.connection_window), bytes(config.stream_window)),
             cancelled: Mutex::new(Bucket::new(config.cancelled_streams, opened_at)),
             peer,
             config,
+            server,
             phase,
             calls: AtomicUsize::new(0),
             peer_header_limit: AtomicUsize::new(0),
             too_many_cancelled: AtomicBool::new(false),
         }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.server.counters
+    }
+
+    /// One more of what is counted has happened.
+    pub(crate) fn count(&self, counter: Counter) {
+        self.server.counters.count(counter);
     }
 
     pub(crate) fn stream_window(&self) -> usize {

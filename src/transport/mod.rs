@@ -13,10 +13,12 @@
 //! | [`config`] | every limit and timer, with its default |
 //! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `large_blocks` | header blocks that h2 would cut |
+//! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
+//! | `server_transport` | what all connections of a server share |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
@@ -34,6 +36,7 @@ pub(crate) mod config;
 pub(crate) mod connect;
 #[cfg(feature = "server")]
 pub(crate) mod connection_shared;
+pub(crate) mod counters;
 mod errors;
 pub mod faults;
 mod frame_counts;
@@ -61,6 +64,8 @@ pub(crate) mod send;
 pub(crate) mod server_connection;
 #[cfg(feature = "server")]
 pub(crate) mod server_stream;
+#[cfg(feature = "server")]
+pub(crate) mod server_transport;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::connection_shared::ConnectionShared;
+use super::counters::Counters;
 use super::errors::status_of_server_stream;
 use crate::wire::{Deframer, RawMessage, Status};
 
@@ -134,6 +135,11 @@ impl RecvHalf {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<RawMessage>, Status>> {
         self.lock().poll_message(cx)
+    }
+
+    /// What is counted on the server of this stream.
+    pub(crate) fn counters(&self) -> Counters {
+        self.lock().connection.counters().clone()
     }
 
     /// Messages and body bytes that came so far.
@@ -257,7 +263,10 @@ impl RecvState {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
-        if let Some(message) = self.deframer.next_message()? {
+        let message = self.deframer.next_message().inspect_err(|error| {
+            self.connection.counters().count_received(error);
+        })?;
+        if let Some(message) = message {
             self.messages += 1;
             if self.held_since.is_some() {
                 self.held_since = Some(Instant::now());

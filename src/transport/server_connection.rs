@@ -33,12 +33,14 @@ use tokio_util::sync::ReusableBoxFuture;
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
 use super::connection_shared::ConnectionShared;
+use super::counters::Counter;
 use super::frame_counts::Abuse;
 use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
 use super::server_stream::{ServerStream, Slot};
+use super::server_transport::ServerTransport;
 use super::timer::after;
 use super::turn::Turn;
 use timers::jittered;
@@ -83,27 +85,41 @@ pub(crate) enum ConnectionError {
 pub(crate) async fn serve_connection(
     io: Io,
     peer: Peer,
-    config: Arc<Http2Config>,
+    server: Arc<ServerTransport>,
     phase: PhaseWatch,
     start: StartCall,
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
+    let config = Arc::clone(&server.config);
     let meter = SharedMeter::server(io, config.frame_limits());
     let opening = timeout(config.preface_timeout, open(&meter, &config));
     let h2 = match phase.clone().until_cut(opening).await {
         Some(Ok(Ok(h2))) => h2,
         Some(Ok(Err(error))) => {
+            if let ConnectionError::NotHttp2(what) = error
+                && let Some(counter) = what.counter()
+            {
+                server.counters.count(counter);
+            }
             linger(&meter, &config).await;
             return Err(error);
         }
-        Some(Err(_)) => return Err(ConnectionError::NoPreface(config.preface_timeout)),
+        Some(Err(_)) => {
+            server.counters.count(Counter::PrefaceTimeout);
+            return Err(ConnectionError::NoPreface(config.preface_timeout));
+        }
         // A peer that has not begun loses nothing.
         None => return Ok(()),
     };
     let mut connection =
-        ServerConnection::new(h2, meter.clone(), peer, config, phase, start, opened_at);
+        ServerConnection::new(h2, meter.clone(), peer, server, phase, start, opened_at);
     let end = poll_fn(|cx| connection.poll(cx)).await;
-    let config = Arc::clone(&connection.shared.config);
+    if let Err(ConnectionError::Http2(error)) = &end
+        && let Some(code) = error.reason().filter(|_| error.is_library())
+        && connection.closing_since.is_none()
+    {
+        connection.shared.count(of_fault(code));
+    }
     drop(connection);
     linger(&meter, &config).await;
     end
@@ -183,6 +199,8 @@ struct ServerConnection {
     farewell_over: bool,
     /// Frames wait one turn of the other tasks, so that theirs leave in the same write.
     flush_next_turn: bool,
+    /// Streams that had been refused when that was last counted.
+    refused_before: u64,
 }
 
 /// A farewell that gives calls time to end.
@@ -199,12 +217,13 @@ impl ServerConnection {
         mut h2: h2::server::Connection<SharedMeter, Bytes>,
         meter: SharedMeter,
         peer: Peer,
-        config: Arc<Http2Config>,
+        server: Arc<ServerTransport>,
         phase: PhaseWatch,
         start: StartCall,
         opened_at: Instant,
     ) -> Self {
-        let age_limit = config
+        let age_limit = server
+            .config
             .max_connection_age
             .map(|age| after(opened_at, jittered(age)));
         let pings = h2.ping_pong();
@@ -216,7 +235,7 @@ impl ServerConnection {
             start,
             call: no_call(),
             phase_changed: Box::pin(phase.clone().next()),
-            shared: Arc::new(ConnectionShared::new(peer, config, phase, opened_at)),
+            shared: Arc::new(ConnectionShared::new(peer, server, phase, opened_at)),
             timer: Box::pin(sleep_until(opened_at)),
             timer_polled: false,
             opened_at,
@@ -229,6 +248,7 @@ impl ServerConnection {
             closing_since: None,
             farewell_over: false,
             flush_next_turn: false,
+            refused_before: 0,
         }
     }
 
@@ -397,25 +417,41 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets, empty_data_frames, fatal_goaway) = {
+        let (abuse, resets, refused, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
             (
                 counts.abuse,
                 counts.resets_written,
+                counts.streams_refused,
                 counts.empty_data_frames,
                 counts.fatal_goaway,
             )
         };
-        if fatal_goaway {
+        if refused != self.refused_before {
+            let times = refused - self.refused_before;
+            self.refused_before = refused;
+            // In a drain streams are refused for another reason.
+            if self.drain.is_none() {
+                let counters = self.shared.counters();
+                counters.add(Counter::MaxConcurrentStreams, times);
+            }
+        }
+        if let Some(code) = fatal_goaway {
             // h2 gave up on the peer, and only waits for it to take its last word.
+            self.shared.count(of_fault(code.into()));
             self.closing_since = Some(Instant::now());
             return false;
         }
         let too_many_cancelled = self.shared.too_many_cancelled();
-        if let Some(Abuse(why)) =
-            abuse.or_else(|| too_many_cancelled.then_some(Abuse("too_many_cancellations")))
-        {
+        let abuse = abuse.or_else(|| {
+            too_many_cancelled.then_some(Abuse::new(
+                "too_many_cancellations",
+                Counter::CancelledStreams,
+            ))
+        });
+        if let Some(Abuse { text: why, counter }) = abuse {
+            self.shared.count(counter);
             tracing::debug!(peer = %self.shared.peer, why, "connection closed for abuse");
             self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
             return true;
@@ -431,10 +467,20 @@ impl ServerConnection {
         let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
             || empty_data_frames > EMPTY_DATA_FRAMES / 2;
         if self.drain.is_none() && worn {
+            self.shared.count(Counter::MaxLocalErrorResetStreams);
             self.begin_drain(None, None);
             return true;
         }
         false
+    }
+}
+
+/// What is counted when h2 ends a connection with this code.
+fn of_fault(code: Reason) -> Counter {
+    if code == Reason::ENHANCE_YOUR_CALM {
+        Counter::Http2Budgets
+    } else {
+        Counter::Http2Errors
     }
 }
 

@@ -18,6 +18,7 @@ mod deadline;
 mod faults;
 mod interceptors;
 mod lifecycle;
+mod limits;
 mod malformed;
 mod metadata;
 mod meter;

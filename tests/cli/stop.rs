@@ -34,6 +34,22 @@ async fn sigint_and_sigterm_end_it_well() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_with_the_limits_that_were_hit() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let serving = Serving::on_a_free_port(&[]);
+    for _ in 0..2 {
+        let mut io = crate::support::connect(serving.addresses[0]).await;
+        io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        io.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+    let lines: Vec<String> = (0..4).map(|_| serving.line()).collect();
+    assert_eq!(lines[2..], ["limits that were hit", "  not_http2_http1 2"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_may_end_while_the_server_drains() {
     let serving = Serving::on_a_free_port(&[]);
     let (mut send, mut body) = chat(&serving.client().await).await;
