@@ -49,13 +49,21 @@ def find_program(name):
     return path
 
 
-def go_install(module, version, name=None):
-    """A program of a Go module, built once; gives its path."""
-    folder = SCRATCH / "go" / f"{module.rsplit('/', 1)[-1] if name is None else name}-{version}"
-    program = folder / module.rsplit("/", 1)[-1]
+def go_install(package, version, name=None, pins=()):
+    """A program of a Go module, built once; gives its path.
+
+    It is built in a module of its own, since `go install` also wants the list of all versions there are,
+    and not every proxy has that. `pins` are `MODULE@VERSION`, for programs that do not lock what they need.
+    """
+    program_name = package.rsplit("/", 1)[-1]
+    folder = SCRATCH / "go" / f"{program_name if name is None else name}-{version}"
+    program = folder / program_name
     if not program.exists():
-        environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-modcacherw"}
-        output(find_program("go"), "install", f"{module}@{version}", env=environment)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "go.mod").write_text("module judges\n")
+        options = {"cwd": folder, "env": {**os.environ, "GOFLAGS": "-modcacherw"}}
+        output(find_program("go"), "get", f"{package}@{version}", *pins, **options)
+        output(find_program("go"), "build", "-o", program, package, **options)
     return program
 
 
