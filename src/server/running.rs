@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -98,12 +99,12 @@ impl ServerShared {
         if outcome
             .as_ref()
             .is_err_and(|status| status.code == Code::Cancelled)
-            && call.connection.phase.now() == Phase::Cutting
+            && call.connection().phase.now() == Phase::Cutting
         {
             self.counters.count(Counter::DrainTimeout);
             let cut = CutCall {
                 path: path.clone(),
-                peer: call.connection.peer.clone(),
+                peer: call.connection().peer.clone(),
                 age: received_at.elapsed(),
             };
             self.cut
@@ -146,7 +147,11 @@ impl Running {
             .check()
             .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         let inflight = InflightBytes::new(config.max_inflight_message_bytes, counters.clone());
-        let transport = ServerTransport::new(config.http2.clone(), counters.clone());
+        let transport = ServerTransport::new(
+            config.http2.clone(),
+            config.max_buffered_bytes,
+            counters.clone(),
+        );
         let shared = Arc::new(ServerShared {
             inflight: Arc::new(inflight),
             counters,
@@ -175,23 +180,38 @@ impl Running {
     /// The next connection that there is room for. `None` only if the server is gone.
     pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
         let counters = &self.shared.counters;
-        if self.connections.available_permits() == 0 {
-            counters.count(Counter::MaxConnections);
-        }
-        let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
+        // One connection is accepted ahead, so that nobody has to make room for nobody.
+        let accepted = listeners.accept(&self.shared.config, counters).await;
+        let limit = self.shared.config.max_connections_per_ip;
+        let address = self.per_address.take(&accepted.address, limit);
+        let connection = match Arc::clone(&self.connections).try_acquire_owned() {
+            Ok(connection) => connection,
+            Err(_) => self.make_room().await?,
+        };
         if self.handshakes.available_permits() == 0 {
             counters.count(Counter::MaxHandshakes);
         }
         let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
-        let accepted = listeners.accept(&self.shared.config, counters).await;
-        let limit = self.shared.config.max_connections_per_ip;
-        let address = self.per_address.take(&accepted.address, limit);
         Some(Next {
             accepted,
             connection,
             handshake,
             address,
         })
+    }
+
+    /// Waits for the end of a connection, and sends idle ones away for that.
+    async fn make_room(&self) -> Option<OwnedSemaphorePermit> {
+        self.shared.counters.count(Counter::MaxConnections);
+        loop {
+            let silence = self.shared.config.evict_idle_after;
+            self.transport.open.send_idle_away(silence);
+            let room = Arc::clone(&self.connections).acquire_owned();
+            // A peer that takes its time to go is not waited for.
+            if let Ok(connection) = timeout(EVICTION_INTERVAL, room).await {
+                return connection.ok();
+            }
+        }
     }
 
     // The task that is spawned here ends with its connection: when the peer leaves, when it is
@@ -294,6 +314,9 @@ impl Running {
         self.shared.untold.wait_for_none().await;
     }
 }
+
+/// While a connection waits, so often another one may be sent away.
+const EVICTION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// As many permits as a semaphore can have, and hand out at once: more is as good as no limit.
 fn permits(count: usize) -> usize {

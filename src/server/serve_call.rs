@@ -68,7 +68,7 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
     let mut interception = server.interceptors.begin(|| CallStart {
         authority: headers.authority.clone(),
         deadline,
-        ..call_start(path.clone(), &call.connection.peer, received_at)
+        ..call_start(path.clone(), &call.connection().peer, received_at)
     });
 
     let refused = if permit.is_none() {
@@ -245,9 +245,9 @@ fn server_call(
             compressed: false,
             path: headers.path,
             authority: headers.authority,
-            peer: call.connection.peer.clone(),
+            peer: call.connection().peer.clone(),
             extensions: headers.extensions,
-            phase: call.connection.phase.clone(),
+            phase: call.connection().phase.clone(),
             end: CallEnd::of(&call.queue),
         },
         recv: call.recv.clone(),
@@ -275,7 +275,7 @@ async fn run(
                 Ok(Poll::Ready(outcome)) => return Poll::Ready(Ended::Returned(outcome)),
                 Ok(Poll::Pending) => {}
                 Err(status) => {
-                    call.connection.count(Counter::HandlerPanicked);
+                    call.connection().count(Counter::HandlerPanicked);
                     return Poll::Ready(Ended::Returned(Err(status)));
                 }
             }
@@ -325,7 +325,7 @@ fn seen_through(outcome: Result<(), Status>, call: &OpenCall) -> Result<(), Stat
     let queue = call.queue.lock();
     outcome.and_then(|()| {
         if queue.replies_panicked {
-            call.connection.count(Counter::HandlerPanicked);
+            call.connection().count(Counter::HandlerPanicked);
             Err(Status::unknown("the task that sent the replies panicked"))
         } else if queue.replies_alive > 0 {
             Err(Status::unknown(
@@ -348,7 +348,7 @@ fn break_off(writer: &mut ResponseWriter) -> Result<(), Status> {
 
 fn client_gone(call: &OpenCall) -> Status {
     if !call.queue.lock().headers_sent {
-        call.connection.count_cancelled();
+        call.connection().count_cancelled();
     }
     Status::cancelled("the client gave up the call, or its connection is lost")
 }
@@ -357,14 +357,13 @@ fn client_gone(call: &OpenCall) -> Status {
 /// in another task learns that it is over.
 async fn let_go(call: OpenCall) {
     let OpenCall {
-        connection,
         recv,
         queue,
         writer,
     } = call;
     queue.seal(call_is_over());
     queue.clear();
-    drop(writer);
+    let connection = writer.into_connection();
     read_to_end(&recv, &connection).await;
     recv.close(call_is_over);
 }

@@ -72,7 +72,8 @@ pub(crate) struct FrameCounts {
     pub(crate) empty_data_frames: u64,
     now: Instant,
     frames_answered: u64,
-    data_bytes_sent: u64,
+    /// Bytes of DATA that h2 has written.
+    pub(crate) data_bytes_sent: u64,
     /// `frames_answered` when the last PING came.
     frames_answered_at_ping: Option<u64>,
     window_updates: u64,

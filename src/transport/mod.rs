@@ -18,14 +18,16 @@
 //! | `turn` | no turn of a task for what it does itself |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
-//! | `server_transport` | what all connections of a server share |
+//! | `server_transport`, `open_connections`, `buffered` | what all connections of a server share |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
-//! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
+//! | `reply_queue`, `response_writer`, `send`, `unsent` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
 //! | [`faults`] | a byte stream that breaks, for tests |
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
+#[cfg(feature = "server")]
+mod buffered;
 #[cfg(feature = "client")]
 pub(crate) mod client_config;
 #[cfg(feature = "client")]
@@ -44,6 +46,8 @@ mod frame_scanner;
 mod large_blocks;
 mod limits;
 mod meter;
+#[cfg(feature = "server")]
+mod open_connections;
 pub(crate) mod peer;
 #[cfg(feature = "server")]
 pub(crate) mod phase;
@@ -73,6 +77,8 @@ pub(crate) mod tls;
 mod turn;
 #[cfg(feature = "server")]
 mod unread;
+#[cfg(feature = "server")]
+mod unsent;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -177,7 +177,7 @@ impl RecvHalf {
         let mut state = self.lock();
         let stream = state.stream.take();
         // What is unread goes back with the stream.
-        state.connection.unread.subtract(state.unreleased);
+        state.connection.was_read(state.unreleased);
         state.unreleased = 0;
         state.held_since = None;
         if state.end.is_none() {
@@ -234,7 +234,7 @@ impl RecvState {
             return false;
         }
         self.unreleased += came;
-        self.connection.unread.add(came);
+        self.connection.is_unread(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {
             self.discarded += came;
@@ -309,7 +309,7 @@ impl RecvState {
         }
         let length = length.min(self.unreleased);
         self.unreleased -= length;
-        self.connection.unread.subtract(length);
+        self.connection.was_read(length);
         if self.unreleased < self.release_step.saturating_mul(2) {
             self.held_since = None;
         }

@@ -32,10 +32,11 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
-use super::connection_shared::ConnectionShared;
+use super::connection_shared::{ConnectionShared, Order};
 use super::counters::Counter;
 use super::frame_counts::Abuse;
 use super::meter::SharedMeter;
+use super::open_connections::Listed;
 use super::peer::Peer;
 use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
@@ -96,10 +97,8 @@ pub(crate) async fn serve_connection(
     let h2 = match phase.clone().until_cut(opening).await {
         Some(Ok(Ok(h2))) => h2,
         Some(Ok(Err(error))) => {
-            if let ConnectionError::NotHttp2(what) = error
-                && let Some(counter) = what.counter()
-            {
-                server.counters.count(counter);
+            if let ConnectionError::NotHttp2(what) = error {
+                server.is_not_http2(&peer, what);
             }
             linger(&meter, &config).await;
             return Err(error);
@@ -113,7 +112,9 @@ pub(crate) async fn serve_connection(
     };
     let mut connection =
         ServerConnection::new(h2, meter.clone(), peer, server, phase, start, opened_at);
+    let listed = connection.list();
     let end = poll_fn(|cx| connection.poll(cx)).await;
+    drop(listed);
     if let Err(ConnectionError::Http2(error)) = &end
         && let Some(code) = error.reason().filter(|_| error.is_library())
         && connection.closing_since.is_none()
@@ -190,7 +191,14 @@ struct ServerConnection {
     idle_since: Option<Instant>,
     /// Since when unread requests have used up the window.
     full_since: Option<Instant>,
-    watching_unread: bool,
+    /// Others can wake this task.
+    waker_known: bool,
+    /// Nothing is read, since all connections together hold too much.
+    paused: bool,
+    /// Bytes of replies that h2 had in hand when it last wrote all it could.
+    in_hand: usize,
+    /// Bytes of DATA that had been written when that was last looked at.
+    data_sent: u64,
     ping_sent_at: Option<Instant>,
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
@@ -242,7 +250,10 @@ impl ServerConnection {
             age_limit,
             idle_since: Some(opened_at),
             full_since: None,
-            watching_unread: false,
+            waker_known: false,
+            paused: false,
+            in_hand: 0,
+            data_sent: 0,
             ping_sent_at: None,
             drain: None,
             closing_since: None,
@@ -252,11 +263,17 @@ impl ServerConnection {
         }
     }
 
+    /// Has it known among the connections of the server.
+    fn list(&self) -> Listed {
+        let shared = Arc::clone(&self.shared);
+        self.shared.server.open.add(shared, self.meter.clone())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
         self.follow_phase(cx);
-        if !self.watching_unread {
-            self.shared.unread.watched_by(cx);
-            self.watching_unread = true;
+        if !self.waker_known {
+            self.shared.driven_by(cx);
+            self.waker_known = true;
         }
         let waker = self.turn.begin(cx);
         let polled = self.poll_turn(cx, &mut Context::from_waker(&waker));
@@ -293,8 +310,10 @@ impl ServerConnection {
         turn: &mut Context<'_>,
     ) -> Poll<Result<(), h2::Error>> {
         let mut accepted: u32 = 0;
+        self.in_hand = 0;
         loop {
             self.turn.looks_again();
+            let unsent = self.shared.unsent.bytes();
             match self.h2.poll_accept(turn) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.begin_call(request, respond, cx);
@@ -310,7 +329,10 @@ impl ServerConnection {
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.in_hand = unsent;
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -360,8 +382,16 @@ impl ServerConnection {
         }
         self.flush_next_turn = false;
         // Pending is woken when the socket takes more; until then h2 may go on.
-        if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
-            return Poll::Ready(Err(error.into()));
+        let drained = meter.poll_drain(cx)?;
+        let data_sent = meter.counts().data_bytes_sent;
+        let mut sent = usize::try_from(data_sent - self.data_sent).unwrap_or(usize::MAX);
+        self.data_sent = data_sent;
+        // Some of what h2 had went with streams that were reset. Nothing of it is left now.
+        if drained.is_ready() && !meter.is_blocked() {
+            sent = sent.max(self.in_hand);
+        }
+        if sent > 0 {
+            self.shared.was_sent(sent);
         }
         if calls == 0 {
             meter.release_buffers();
@@ -456,6 +486,9 @@ impl ServerConnection {
             self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
             return true;
         }
+        if self.shared.has_orders() && self.obey() {
+            return true;
+        }
         if self.drain.as_ref().is_some_and(|drain| drain.refusing) && !self.h2.has_streams() {
             self.close(Reason::NO_ERROR, None);
             return true;
@@ -469,6 +502,42 @@ impl ServerConnection {
         if self.drain.is_none() && worn {
             self.shared.count(Counter::MaxLocalErrorResetStreams);
             self.begin_drain(None, None);
+            return true;
+        }
+        false
+    }
+}
+
+impl ServerConnection {
+    /// Does what others want of this connection. Says whether h2 has new work.
+    fn obey(&mut self) -> bool {
+        if self.shared.has_order(Order::Cut) {
+            self.shared.count(Counter::MaxBufferedBytesCut);
+            self.close(Reason::ENHANCE_YOUR_CALM, Some("too_many_bytes_buffered"));
+            return true;
+        }
+        if self.shared.has_order(Order::Pause) {
+            let pause = self.shared.server.buffered.is_over();
+            if pause && !self.paused {
+                self.shared.count(Counter::MaxBufferedBytes);
+            }
+            if !pause {
+                self.shared.forget(Order::Pause);
+            }
+            if pause != self.paused {
+                self.paused = pause;
+                self.meter.lock().hold_reads(pause);
+                return true;
+            }
+        }
+        // A call may have come since that was ordered.
+        if self.shared.has_order(Order::Leave) && self.drain.is_none() {
+            if self.shared.has_calls() {
+                self.shared.forget(Order::Leave);
+                return false;
+            }
+            self.shared.count(Counter::EvictIdleAfter);
+            self.begin_drain(Some("max_connections"), None);
             return true;
         }
         false

@@ -24,6 +24,7 @@ mod metadata;
 mod meter;
 mod recorder;
 mod regressions;
+mod room;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
 mod streams;

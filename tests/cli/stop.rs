@@ -47,6 +47,10 @@ async fn it_ends_with_the_limits_that_were_hit() {
     assert_eq!(serving.exit_code(), Some(0));
     let lines: Vec<String> = (0..4).map(|_| serving.line()).collect();
     assert_eq!(lines[2..], ["limits that were hit", "  not_http2_http1 2"]);
+    // One line tells of all that come within ten seconds.
+    let warnings: Vec<String> = serving.stderr.iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("WARN not HTTP/2"), "{warnings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

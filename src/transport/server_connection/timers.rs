@@ -99,7 +99,7 @@ impl ServerConnection {
 
     /// Since when requests that nobody reads have used up the window.
     fn full_since(&mut self) -> Option<Instant> {
-        if self.shared.unread.is_full() {
+        if self.paused || self.shared.unread.is_full() {
             Some(*self.full_since.get_or_insert_with(Instant::now))
         } else {
             self.full_since = None;
@@ -134,9 +134,11 @@ impl ServerConnection {
                 self.full_since = None;
                 if let Some(stream) = self.shared.unread.longest_held() {
                     self.shared.count(Counter::StalledStreamTimeout);
-                    stream.evict(Status::resource_exhausted(
-                        "the request was left unread while the connection's window was used up",
-                    ));
+                    stream.evict(Status::resource_exhausted(if self.paused {
+                        "the request was left unread while the server held too many bytes"
+                    } else {
+                        "the request was left unread while the connection's window was used up"
+                    }));
                 }
             }
             Due::Keepalive => return self.keep_alive(now),
