@@ -191,8 +191,6 @@ struct ServerConnection {
     idle_since: Option<Instant>,
     /// Since when unread requests have used up the window.
     full_since: Option<Instant>,
-    /// Others can wake this task.
-    waker_known: bool,
     /// Nothing is read, since all connections together hold too much.
     paused: bool,
     /// Bytes of replies that h2 had in hand when it last wrote all it could.
@@ -250,7 +248,6 @@ impl ServerConnection {
             age_limit,
             idle_since: Some(opened_at),
             full_since: None,
-            waker_known: false,
             paused: false,
             in_hand: 0,
             data_sent: 0,
@@ -270,12 +267,15 @@ impl ServerConnection {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        self.follow_phase(cx);
-        if !self.waker_known {
+        let in_new_task = self.turn.begin(cx);
+        if in_new_task {
             self.shared.driven_by(cx);
-            self.waker_known = true;
+            self.timer_polled = false;
         }
-        let waker = self.turn.begin(cx);
+        if in_new_task || self.shared.phase.has_moved() {
+            self.follow_phase(cx);
+        }
+        let waker = self.turn.waker();
         let polled = self.poll_turn(cx, &mut Context::from_waker(&waker));
         self.turn.end();
         polled
