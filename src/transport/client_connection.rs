@@ -633,6 +633,11 @@ impl Driver {
         loop {
             if let Poll::Ready(end) = Pin::new(&mut self.h2).poll(cx) {
                 self.listen();
+                if let Err(error) = &end
+                    && let Some(code) = error.reason().filter(|_| error.is_library())
+                {
+                    self.state.counters.count(Counter::of_fault(code));
+                }
                 return Poll::Ready(end.map_err(|error| text_of(&error)));
             }
             if let Some(Abuse { text: why, counter }) = self.listen() {

@@ -7,6 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use h2::Reason;
+
 use crate::wire::WireError;
 
 /// What is counted: a limit or a timer that was run into, named for its setting, or a peer that does
@@ -242,6 +244,17 @@ impl Counter {
             Self::RetryBufferPerChannel => "retry_buffer_per_channel",
             Self::StreamIdLimit => "stream_id_limit",
             Self::IdleTimeout => "idle_timeout",
+        }
+    }
+}
+
+impl Counter {
+    /// What is counted when h2 ends a connection with this code.
+    pub(super) fn of_fault(code: Reason) -> Self {
+        if code == Reason::ENHANCE_YOUR_CALM {
+            Self::Http2Budgets
+        } else {
+            Self::Http2Errors
         }
     }
 }

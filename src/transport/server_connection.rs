@@ -119,7 +119,7 @@ pub(crate) async fn serve_connection(
         && let Some(code) = error.reason().filter(|_| error.is_library())
         && connection.closing_since.is_none()
     {
-        connection.shared.count(of_fault(code));
+        connection.shared.count(Counter::of_fault(code));
     }
     drop(connection);
     linger(&meter, &config).await;
@@ -469,7 +469,7 @@ impl ServerConnection {
         }
         if let Some(code) = fatal_goaway {
             // h2 gave up on the peer, and only waits for it to take its last word.
-            self.shared.count(of_fault(code.into()));
+            self.shared.count(Counter::of_fault(code.into()));
             self.closing_since = Some(Instant::now());
             return false;
         }
@@ -541,15 +541,6 @@ impl ServerConnection {
             return true;
         }
         false
-    }
-}
-
-/// What is counted when h2 ends a connection with this code.
-fn of_fault(code: Reason) -> Counter {
-    if code == Reason::ENHANCE_YOUR_CALM {
-        Counter::Http2Budgets
-    } else {
-        Counter::Http2Errors
     }
 }
 

@@ -228,6 +228,13 @@ async fn an_unanswered_ping_and_a_complaint_about_pings_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_h2_ends_is_counted_apart() {
+    // DATA of no stream.
+    let broken = answered(ChannelConfig::default(), |_| frame(0, 0, 0, b"x")).await;
+    check(broken, Some((Code::Unavailable, Counter::Http2Errors)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_wait_are_counted_and_so_is_a_channel_that_falls_asleep() {
     let mut line = Line::with(ChannelConfig {
         max_pending_calls: 2,
