@@ -95,6 +95,11 @@ impl Share {
         self.bytes.load(Ordering::Relaxed)
     }
 
+    /// As much of it as counts for all.
+    pub(super) fn counted(&self) -> usize {
+        self.bytes() / UNIT * UNIT
+    }
+
     /// So many more. Yields how many there were, and what that means for all.
     pub(super) fn add(&self, bytes: usize) -> (usize, Pressure) {
         let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);

@@ -88,9 +88,9 @@ impl ConnectionShared {
         self.server.relieve(self.unsent.left(bytes));
     }
 
-    /// Bytes that this connection makes us hold.
+    /// Bytes that this connection makes us hold, as far as they count.
     pub(super) fn buffered(&self) -> usize {
-        self.unread.bytes() + self.unsent.bytes()
+        self.unread.counted() + self.unsent.counted()
     }
 
     pub(super) fn has_calls(&self) -> bool {

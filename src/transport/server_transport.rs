@@ -49,7 +49,7 @@ impl ServerTransport {
             Pressure::None => {}
             Pressure::Pause => self
                 .open
-                .order_largest(Order::Pause, |shared| shared.unread.bytes()),
+                .order_largest(Order::Pause, |shared| shared.unread.counted()),
             Pressure::Cut => self
                 .open
                 .order_largest(Order::Cut, ConnectionShared::buffered),

@@ -35,8 +35,13 @@ impl Unread {
         self.bytes() >= self.full
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.bytes.bytes()
+    }
+
+    /// As many of them as count among those of all connections.
+    pub(super) fn counted(&self) -> usize {
+        self.bytes.counted()
     }
 
     /// Says whether the window has become full by that, and what it means for all connections.

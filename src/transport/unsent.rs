@@ -36,6 +36,11 @@ impl Unsent {
         self.bytes.bytes()
     }
 
+    /// As many of them as count among those of all connections.
+    pub(super) fn counted(&self) -> usize {
+        self.bytes.counted()
+    }
+
     /// Nothing more is to be handed over.
     pub(super) fn is_full(&self) -> bool {
         self.bytes() >= self.limit

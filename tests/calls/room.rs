@@ -267,6 +267,57 @@ async fn handlers_of_a_connection_wait_when_it_has_too_much_unsent() {
     }
 }
 
+#[tokio::test]
+async fn what_goes_with_streams_that_are_reset_makes_room() {
+    let probe = Probe::default();
+    let http2 = Http2Config {
+        connection_send_buffer: 256 * 1024,
+        ..Http2Config::default()
+    };
+    let (mut peer, counters) = greedy(&probe, http2).await;
+    for number in 0..10 {
+        peer.write(&call(number * 2 + 1, "Flood", END_STREAM, "x"))
+            .await;
+    }
+    until(|| counters.of(Counter::ConnectionSendBuffer) > 0).await;
+    for number in 0..9 {
+        let reset = frame(RST_STREAM, 0, number * 2 + 1, &[0, 0, 0, 8]);
+        peer.write(&reset).await;
+    }
+    probe
+        .seen
+        .wait_for("one call", |seen| seen.running() == 1)
+        .await;
+    let mut came = 0;
+    while came < 2_000_000 {
+        came += peer.frame_on(19).await.expect("more").payload.len();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_no_goaway_is_closed_after_a_second() {
+    let probe = Probe::default();
+    let (mut peer, counters) = greedy(&probe, Http2Config::default()).await;
+    peer.write(&call(1, "Flood", END_STREAM, "x")).await;
+    probe
+        .seen
+        .wait_for("a call", |seen| seen.running() == 1)
+        .await;
+    let pings = frame(PING, 0, 0, b"are you?").repeat(4);
+    peer.write(&pings).await;
+    let begun = (Counter::MaxPingStrikes, 1);
+    until(|| hits(&counters) == [begun]).await;
+    tokio::time::advance(Duration::from_millis(900)).await;
+    tokio::task::yield_now().await;
+    assert_eq!(hits(&counters), [begun]);
+    tokio::time::advance(Duration::from_millis(200)).await;
+    until(|| hits(&counters) == [begun, (Counter::GoawayLinger, 1)]).await;
+    probe
+        .seen
+        .wait_for("no call", |seen| seen.running() == 0)
+        .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_loses_its_calls_after_five_minutes() {
     // By its own buffer, and by the one of the connection.
