@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::process::{Serving, request, say_hello};
-use crate::support::Client;
+use crate::support::{Client, PATIENCE};
 
 /// A chat that the server has answered once, and that goes on.
 async fn chat(client: &Client) -> (h2::SendStream<Bytes>, h2::RecvStream) {
@@ -51,6 +51,36 @@ async fn it_ends_with_the_limits_that_were_hit() {
     let warnings: Vec<String> = serving.stderr.iter().collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("WARN not HTTP/2"), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_descriptors_waits_until_it_has_some() {
+    let serving = Serving::with_descriptors(40);
+    let client = serving.client().await;
+    assert_eq!(say_hello(&client).await.code(), Some("0"));
+    let mut others = Vec::new();
+    for _ in 0..60 {
+        others.push(crate::support::connect(serving.addresses[0]).await);
+    }
+    // The log has a line for each call, too.
+    while !serving
+        .stderr
+        .recv_timeout(PATIENCE)
+        .expect("a warning")
+        .contains("cannot accept")
+    {}
+    // Who is connected is served meanwhile, and others are as soon as there is room.
+    assert_eq!(say_hello(&client).await.code(), Some("0"));
+    drop(others);
+    let late = serving.client().await;
+    assert_eq!(say_hello(&late).await.code(), Some("0"));
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+    let lines: Vec<String> = serving.stdout.iter().collect();
+    let counted = lines
+        .iter()
+        .any(|line| line.starts_with("  accept_backoff "));
+    assert!(counted, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
