@@ -27,6 +27,7 @@ mod regressions;
 mod room;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
+mod strangers;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]
