@@ -55,6 +55,7 @@ mod hedge;
 mod hedging;
 mod idle;
 mod inside;
+mod joined;
 mod least_request;
 mod method_config;
 mod names_again;
