@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::transport::counters::Counters;
 use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
 use crate::wire::{Status, WireError};
 
@@ -12,6 +13,7 @@ use crate::wire::{Status, WireError};
 pub(crate) struct InflightBytes {
     limit: usize,
     used: AtomicUsize,
+    counters: Counters,
 }
 
 /// The share of one message, given back when it is dropped.
@@ -21,9 +23,10 @@ pub(crate) struct Charge {
 }
 
 impl InflightBytes {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, counters: Counters) -> Self {
         Self {
             limit,
+            counters,
             used: AtomicUsize::new(0),
         }
     }
@@ -56,7 +59,9 @@ impl InflightBytes {
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Status> {
         self.take(bytes, self.limit).ok_or_else(|| {
             let limit = self.limit;
-            WireError::TooManyBytesInflight { bytes, limit }.into()
+            let error = WireError::TooManyBytesInflight { bytes, limit };
+            self.counters.count_received(&error);
+            error.into()
         })
     }
 

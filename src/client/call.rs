@@ -97,6 +97,14 @@ impl Call {
         call
     }
 
+    /// A message of the request breaks this rule: the call ends with what that means.
+    pub(super) fn fail_to_send(&mut self, error: WireError) -> Status {
+        self.outgoing.channel.counters.count_sent(&error);
+        let status = Status::from(error);
+        self.end(Err(status.clone()));
+        status
+    }
+
     /// The span that the call runs in.
     fn span(&self) -> Span {
         self.interception
@@ -472,6 +480,10 @@ impl Responses for Call {
             self.take_headers(),
             self.trailers.take().unwrap_or_default(),
         )
+    }
+
+    fn count(&self, error: &WireError) {
+        self.outgoing.channel.counters.count_received(error);
     }
 
     fn fail(&mut self, status: Status) {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::two_halves::{Half, SharedCall};
-use crate::call::Responses;
 use crate::call::message::encode_message;
 use crate::wire::{Encoding, Status};
 
@@ -61,7 +60,7 @@ impl<M: prost::Message> Outbound<M> {
         let mut bytes = BytesMut::new();
         // A request with a gap is not the one that was meant. gRPC-Codes.
         encode_message(&message, self.encoding, self.message_limit, &mut bytes)
-            .inspect_err(|status| self.call.act(|call, _| call.fail(status.clone())))?;
+            .map_err(|error| self.call.act(|call, _| call.fail_to_send(error)))?;
         if self.call.push(bytes.freeze()) {
             return Ok(());
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::{Bytes, BytesMut};
 
 use super::channel::ChannelShared;
+use crate::transport::counters::Counter;
 
 /// So many bytes of small messages are sent as one: what every peer takes in a DATA frame.
 const JOINED_LIMIT: usize = 16 * 1024;
@@ -108,17 +109,32 @@ impl Replay {
 
     /// More was said than may be kept.
     pub(super) fn is_too_long(&self) -> bool {
+        self.limit_passed().is_some()
+    }
+
+    /// Which limit keeps all that was said from being kept, if one does.
+    fn limit_passed(&self) -> Option<Counter> {
         let config = &self.channel.config;
-        !self.committed
-            && (self.bytes > config.retry_buffer_per_call
-                || self.channel.replay_bytes.load(Ordering::Relaxed)
-                    > config.retry_buffer_per_channel)
+        if self.committed {
+            None
+        } else if self.bytes > config.retry_buffer_per_call {
+            Some(Counter::RetryBufferPerCall)
+        } else if self.channel.replay_bytes.load(Ordering::Relaxed)
+            > config.retry_buffer_per_channel
+        {
+            Some(Counter::RetryBufferPerChannel)
+        } else {
+            None
+        }
     }
 
     /// There will be no further attempt, and the one that is left has been handed the messages before
     /// this number.
     pub(super) fn keep_from(&mut self, number: usize) {
         if !self.committed {
+            if let Some(counter) = self.limit_passed() {
+                self.channel.counters.count(counter);
+            }
             self.release();
             self.committed = true;
         }

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::call::Call;
 use crate::call::Responses;
 use crate::transport::client_connection::{ConnectionState, Speaker};
-use crate::wire::{Encoding, Metadata, RawMessage, Status};
+use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
 /// One call, seen from either half.
 pub(super) struct SharedCall {
@@ -286,6 +286,10 @@ impl Responses for ResponseHalf {
             }
             polled
         })
+    }
+
+    fn count(&self, error: &WireError) {
+        self.shared.lock().count(error);
     }
 
     fn expect_one(&mut self) {

@@ -31,6 +31,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Io;
 use super::client_config::ClientHttp2Config;
+use super::counters::{Counter, Counters};
 use super::frame_counts::{Abuse, GoAway};
 use super::large_blocks::LargeBlocks;
 use super::meter::SharedMeter;
@@ -56,6 +57,7 @@ struct Handle {
 pub(crate) struct ConnectionState {
     peer: Peer,
     pub(super) config: Arc<ClientHttp2Config>,
+    pub(super) counters: Counters,
     /// Responses with more header fields than we take.
     large_blocks: LargeBlocks,
     /// Streams that may still be opened.
@@ -186,6 +188,7 @@ impl ClientConnection {
         io: Io,
         peer: Peer,
         config: Arc<ClientHttp2Config>,
+        counters: Counters,
     ) -> Result<Self, OpenError> {
         let large_blocks = LargeBlocks::default();
         let meter = SharedMeter::client(io, config.frame_limits(large_blocks.clone()));
@@ -227,7 +230,7 @@ impl ClientConnection {
             Poll::Pending
         })
         .await?;
-        let state = Arc::new(ConnectionState::new(peer, config, large_blocks));
+        let state = Arc::new(ConnectionState::new(peer, config, counters, large_blocks));
         let mut driver = Driver::new(h2, meter, Arc::clone(&state));
         driver.follow_settings();
         tokio::spawn(driver.run());
@@ -343,6 +346,7 @@ impl ClientConnection {
         let (response, stream) = opened.map_err(|error| state.not_opened(&error))?;
         let id = u32::from(response.stream_id());
         if id >= state.config.stream_id_limit {
+            state.counters.count(Counter::StreamIdLimit);
             state.say_farewell(Farewell::because(
                 "the connection has used up its stream ids",
             ));
@@ -371,10 +375,16 @@ impl Drop for Handle {
 }
 
 impl ConnectionState {
-    fn new(peer: Peer, config: Arc<ClientHttp2Config>, large_blocks: LargeBlocks) -> Self {
+    fn new(
+        peer: Peer,
+        config: Arc<ClientHttp2Config>,
+        counters: Counters,
+        large_blocks: LargeBlocks,
+    ) -> Self {
         Self {
             peer,
             config,
+            counters,
             large_blocks,
             slots: Semaphore::new(0),
             owed: AtomicUsize::new(0),
@@ -467,6 +477,7 @@ impl ConnectionState {
     pub(super) fn header_list_too_large(&self, stream: u32) -> Option<WireError> {
         let size = self.large_blocks.take(stream)?;
         let limit = self.config.max_metadata_size;
+        self.counters.count(Counter::MaxMetadataSize);
         Some(WireError::HeaderListTooLarge { size, limit })
     }
 
@@ -542,6 +553,7 @@ impl ConnectionState {
         }
         let size = request_header_list_size(request.method(), request.uri(), request.headers());
         if size > limit {
+            self.counters.count(Counter::PeerHeaderListSize);
             let error = WireError::HeaderListTooLarge { size, limit };
             let text = format!("{error} that {} announced", self.peer);
             return Err(NotOpened::Refused(
@@ -697,9 +709,15 @@ impl Driver {
         loop {
             if let Poll::Ready(end) = Pin::new(&mut self.h2).poll(cx) {
                 self.listen();
+                if let Err(error) = &end
+                    && let Some(code) = error.reason().filter(|_| error.is_library())
+                {
+                    self.state.counters.count(Counter::of_fault(code));
+                }
                 return Poll::Ready(end.map_err(|error| text_of(&error)));
             }
-            if let Some(Abuse(why)) = self.listen() {
+            if let Some(Abuse { text: why, counter }) = self.listen() {
+                self.state.counters.count(counter);
                 return Poll::Ready(Err(self.cut(format!("the server sent {why}"))));
             }
             match self.poll_timers(cx) {
@@ -772,6 +790,7 @@ impl Driver {
             let since = *self.closing_since.get_or_insert_with(now);
             let over = after(since, self.state.config.goaway_linger);
             if self.poll_until(over, cx).is_ready() {
+                self.state.counters.count(Counter::GoawayLinger);
                 return Err("the server does not take our GOAWAY".to_owned());
             }
             return Ok(false);
@@ -785,9 +804,12 @@ impl Driver {
         // came before the PING is older than that.
         if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at < *sent_at) {
             return match self.poll_until(after(sent_at, timeout), cx) {
-                Poll::Ready(()) => Err(format!(
-                    "keepalive: the server did not answer a PING within {timeout:?}"
-                )),
+                Poll::Ready(()) => {
+                    self.state.counters.count(Counter::KeepaliveTimeout);
+                    Err(format!(
+                        "keepalive: the server did not answer a PING within {timeout:?}"
+                    ))
+                }
                 Poll::Pending => Ok(false),
             };
         }

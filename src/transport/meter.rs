@@ -74,6 +74,7 @@ impl SharedMeter {
             held: false,
             ended: false,
             joined: BytesMut::new(),
+            blocked: false,
             inbound: FrameScanner::after(inbound_skip),
             outbound: FrameScanner::after(outbound_skip),
             counts: FrameCounts::new(limits, now),
@@ -97,6 +98,8 @@ pub(crate) struct FrameMeter {
     held: bool,
     ended: bool,
     joined: BytesMut,
+    /// h2 could not write all it had.
+    blocked: bool,
     inbound: FrameScanner,
     outbound: FrameScanner,
     counts: FrameCounts,
@@ -122,7 +125,6 @@ impl FrameMeter {
 
     /// Lets h2 find nothing to read, or again what comes. Whoever holds it back sees to what comes
     /// meanwhile: h2 is not woken.
-    #[cfg(feature = "client")]
     pub(crate) fn hold_reads(&mut self, held: bool) {
         self.held = held;
     }
@@ -151,6 +153,12 @@ impl FrameMeter {
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_joined(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Whether h2 has frames that found no room here.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// Whether frames wait to be drained.
@@ -255,11 +263,14 @@ impl FrameMeter {
     }
 
     fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // Unless it gets to the end.
+        self.blocked = true;
         if bytes.len() >= PASS_BY {
             ready!(self.poll_write_joined(cx))?;
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
             let passed = bytes.get(..written).unwrap_or(bytes);
             self.sent(passed);
+            self.blocked = false;
             return Poll::Ready(Ok(written));
         }
         if self.joined.len() >= JOIN_LIMIT {
@@ -267,6 +278,7 @@ impl FrameMeter {
         }
         self.joined.extend_from_slice(bytes);
         self.sent(bytes);
+        self.blocked = false;
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -30,7 +30,6 @@ pub(crate) struct StreamHalves {
 
 /// The parts of a call that is being served.
 pub(crate) struct OpenCall {
-    pub(crate) connection: Arc<ConnectionShared>,
     pub(crate) recv: RecvHalf,
     pub(crate) queue: ReplyQueue,
     pub(crate) writer: ResponseWriter,
@@ -73,6 +72,12 @@ impl ServerStream {
     }
 }
 
+impl OpenCall {
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        self.writer.connection()
+    }
+}
+
 impl StreamHalves {
     pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
         &self.connection
@@ -93,17 +98,8 @@ impl StreamHalves {
         } = self;
         let recv = RecvHalf::new(body, message_limit, Arc::clone(&connection));
         let queue = ReplyQueue::new(encoding);
-        let header_limit = connection.peer_header_limit();
-        let stall_timeout = connection.config.send_stall_timeout;
-        let writer = ResponseWriter::new(
-            respond,
-            queue.clone(),
-            content_type,
-            header_limit,
-            stall_timeout,
-        );
+        let writer = ResponseWriter::new(respond, queue.clone(), content_type, connection);
         OpenCall {
-            connection,
             recv,
             queue,
             writer,

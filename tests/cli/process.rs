@@ -31,7 +31,15 @@ impl Serving {
 
     /// Starts it, or tells what it said instead.
     pub fn try_start(flags: &[&str]) -> Result<Self, Vec<String>> {
-        Self::spawn(flags, lines)
+        Self::spawn(Command::new(BAREWIRE).arg("serve"), flags, lines)
+    }
+
+    /// Starts it on a free port of this machine, where it may have only so many open files.
+    pub fn with_descriptors(count: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {count}; exec \"$0\" serve \"$@\"");
+        shell.args(["-c", &script, BAREWIRE]);
+        Self::spawn(&mut shell, &["--addr", "127.0.0.1:0"], lines).unwrap()
     }
 
     /// Starts it on a free port of this machine.
@@ -44,15 +52,15 @@ impl Serving {
         flags: &[&str],
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Self {
-        Self::spawn(flags, listen).unwrap()
+        Self::spawn(Command::new(BAREWIRE).arg("serve"), flags, listen).unwrap()
     }
 
     fn spawn(
+        command: &mut Command,
         flags: &[&str],
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Result<Self, Vec<String>> {
-        let mut child = Command::new(BAREWIRE)
-            .arg("serve")
+        let mut child = command
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -50,6 +50,7 @@ mod backoff;
 mod by_chance;
 mod connectivity;
 mod corpus;
+mod counters;
 mod hedge;
 mod hedging;
 mod idle;
