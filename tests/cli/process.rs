@@ -19,7 +19,7 @@ pub struct Serving {
     pub announced: Vec<String>,
     pub stdout: Receiver<String>,
     pub stderr: Receiver<String>,
-    pid: u32,
+    pub pid: u32,
     exited: Receiver<ExitStatus>,
 }
 
@@ -31,7 +31,13 @@ impl Serving {
 
     /// Starts it, or tells what it said instead.
     pub fn try_start(flags: &[&str]) -> Result<Self, Vec<String>> {
-        Self::spawn(flags, lines)
+        Self::spawn(&[&["serve"], flags].concat(), lines)
+    }
+
+    /// Starts `barewire interop server` on a free port of all addresses.
+    pub fn interop() -> Self {
+        Self::spawn(&["interop", "server", "--port", "0"], lines)
+            .unwrap_or_else(|why| panic!("the server did not start: {why:?}"))
     }
 
     /// Starts it on a free port of this machine.
@@ -44,16 +50,15 @@ impl Serving {
         flags: &[&str],
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Self {
-        Self::spawn(flags, listen).unwrap()
+        Self::spawn(&[&["serve"], flags].concat(), listen).unwrap()
     }
 
     fn spawn(
-        flags: &[&str],
+        arguments: &[&str],
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Result<Self, Vec<String>> {
         let mut child = Command::new(BAREWIRE)
-            .arg("serve")
-            .args(flags)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -74,12 +79,20 @@ impl Serving {
             pid,
             exited,
         };
-        serving.hear_announcement()?;
+        match arguments {
+            ["serve", ..] => serving.hear_announcement(|lines| {
+                lines.iter().rev().nth(1).map(String::as_str) == Some("try")
+            })?,
+            _ => serving.hear_announcement(|lines| !lines.is_empty())?,
+        }
         Ok(serving)
     }
 
-    fn hear_announcement(&mut self) -> Result<(), Vec<String>> {
-        while self.announced.iter().rev().nth(1).map(String::as_str) != Some("try") {
+    fn hear_announcement(
+        &mut self,
+        is_whole: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Vec<String>> {
+        while !is_whole(&self.announced) {
             let Ok(line) = self.stdout.recv_timeout(PATIENCE) else {
                 return Err(self.stderr.iter().collect());
             };

