@@ -75,8 +75,8 @@ pub enum Rejection {
     Http(StatusCode),
     /// It is gRPC and breaks a rule: answer with Trailers-Only.
     Status {
-        /// How the call ends.
-        status: Status,
+        /// How the call ends. In a box, which few requests ever need.
+        status: Box<Status>,
         /// Which method was called, where that can be read.
         path: Option<MethodPath>,
         /// Whether the answer lists the codings that we can read, because the request's is not
@@ -104,7 +104,7 @@ impl RequestHeaders {
         };
         let reject = |error: WireError, path| Rejection::Status {
             accept_encoding: matches!(error, WireError::UnsupportedRequestEncoding(_)),
-            status: error.into(),
+            status: Box::new(error.into()),
             path,
             content_type,
         };
@@ -233,7 +233,7 @@ impl Rejection {
                 content_type,
             } => {
                 let trailers = Trailers {
-                    outcome: Err(status),
+                    outcome: Err(*status),
                     metadata: Metadata::new(),
                 };
                 let mut response = trailers.into_trailers_only(content_type);
