@@ -17,7 +17,8 @@
 //! - **Counts frames**, and remembers the first limit that a peer crossed, for the connection task
 //!   to act on.
 //! - **Gives way** after many small DATA frames, so that handlers run between bursts: h2 holds every
-//!   unread frame against the connection.
+//!   unread frame against the connection. And after many bytes, whatever they are: a peer that sends
+//!   faster than h2 reads would never let the connection task look at what passed.
 //!
 //! Spec: RFC 9113 §4.1, §6, §10.5.
 
@@ -37,6 +38,9 @@ use crate::spec::http2::{FRAME_HEAD_LENGTH, PREFACE, frame as frame_type};
 
 /// So many small DATA frames are read before handlers get their turn.
 const SMALL_DATA_FRAMES_PER_TURN: u32 = 128;
+/// So many bytes are read before the connection task and all others get theirs. The smallest frames
+/// are nine bytes.
+const BYTES_PER_TURN: usize = 256 * 1024;
 /// One read takes this much once a peer is found to send a lot. More is not faster.
 const READ_AHEAD: usize = 64 * 1024;
 /// Frames are joined up to here; then h2 waits until the socket takes some.
@@ -71,6 +75,7 @@ impl SharedMeter {
             read_ahead: BytesMut::new(),
             more_is_likely: false,
             small_frames: 0,
+            unbroken_bytes: 0,
             held: false,
             ended: false,
             joined: BytesMut::new(),
@@ -92,7 +97,9 @@ pub(crate) struct FrameMeter {
     read_ahead: BytesMut,
     /// The last read filled all the room there was, so more is likely waiting.
     more_is_likely: bool,
+    /// Small DATA frames, and bytes, that were read since the meter gave way.
     small_frames: u32,
+    unbroken_bytes: usize,
     /// h2 finds nothing to read.
     held: bool,
     ended: bool,
@@ -222,12 +229,15 @@ impl FrameMeter {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.held {
+        // The connection task ends a connection that crossed a limit. It runs once h2 finds nothing.
+        if self.held || self.counts.abuse.is_some() {
             return Poll::Pending;
         }
-        if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN {
+        if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN || self.unbroken_bytes >= BYTES_PER_TURN
+        {
             // Woken at once, but behind the handlers that are ready.
             self.small_frames = 0;
+            self.unbroken_bytes = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -248,9 +258,15 @@ impl FrameMeter {
             into.put_slice(&self.read_ahead.split_to(length));
         }
         let bytes = into.filled().get(before..).unwrap_or_default();
+        self.unbroken_bytes += bytes.len();
         let (counts, small_frames) = (&mut self.counts, &mut self.small_frames);
         self.inbound
             .scan(bytes, |found| counts.received(found, small_frames));
+        if self.counts.abuse.is_some() {
+            // What crossed a limit is not worth the work of being read.
+            into.set_filled(before);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::frames::{FRAME_LIMIT, block_frames, settings_frame};
 use crate::support::{
@@ -52,6 +53,15 @@ pub enum Limit {
     Time(Instant),
     /// Until the server ends the connection, which it must.
     UntilClosed,
+}
+
+impl Limit {
+    fn has_passed(self) -> bool {
+        match self {
+            Self::Time(end) => Instant::now() >= end,
+            Self::UntilClosed => false,
+        }
+    }
 }
 
 /// What the server said on a connection.
@@ -141,6 +151,10 @@ impl Attacker {
             Interest::READABLE | Interest::WRITABLE
         };
         while !bytes.is_empty() {
+            // A server that always takes more gives no occasion to look at the clock.
+            if self.limit.has_passed() {
+                return Err(Over::Time);
+            }
             let ready = self.ready(interest).await?;
             if ready.is_readable() && !self.deaf {
                 self.read()?;
@@ -188,6 +202,14 @@ impl Attacker {
             self.read()?;
         }
         Ok(())
+    }
+
+    /// Reads for a while, as peers do that are slow.
+    pub async fn dawdle(&mut self, time: Duration) -> Result<(), Over> {
+        match timeout(time, self.listen()).await {
+            Ok(Err(over)) => Err(over),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Reads until all is over.

@@ -38,14 +38,19 @@ pub fn attacks() -> Vec<Attack> {
             name: "made_you_reset",
             server: Victim::Tutorials,
             cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_stream_errors"],
+            ends: &[
+                "GOAWAY 11 too_many_stream_errors",
+                // These count as well what the faults are made of.
+                "GOAWAY 11 too_many_idle_frames",
+                "GOAWAY 11 too_many_window_updates",
+            ],
             round: |attacker| Box::pin(made_you_reset(attacker)),
         },
         Attack {
             name: "frames_for_idle_streams",
             server: Victim::Tutorials,
             cost: Cost::Control,
-            ends: &["GOAWAY 1"],
+            ends: &["GOAWAY 0", "GOAWAY 1"],
             round: |attacker| Box::pin(idle_streams(attacker)),
         },
     ]

