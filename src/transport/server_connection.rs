@@ -174,7 +174,6 @@ struct ServerConnection {
     idle_since: Option<Instant>,
     /// Since when unread requests have used up the window.
     full_since: Option<Instant>,
-    watching_unread: bool,
     ping_sent_at: Option<Instant>,
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
@@ -223,7 +222,6 @@ impl ServerConnection {
             age_limit,
             idle_since: Some(opened_at),
             full_since: None,
-            watching_unread: false,
             ping_sent_at: None,
             drain: None,
             closing_since: None,
@@ -233,12 +231,15 @@ impl ServerConnection {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        self.follow_phase(cx);
-        if !self.watching_unread {
+        let in_new_task = self.turn.begin(cx);
+        if in_new_task {
             self.shared.unread.watched_by(cx);
-            self.watching_unread = true;
+            self.timer_polled = false;
         }
-        let waker = self.turn.begin(cx);
+        if in_new_task || self.shared.phase.has_moved() {
+            self.follow_phase(cx);
+        }
+        let waker = self.turn.waker();
         let polled = self.poll_turn(cx, &mut Context::from_waker(&waker));
         self.turn.end();
         polled

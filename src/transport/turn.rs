@@ -42,15 +42,21 @@ impl Turn {
         }
     }
 
-    /// A turn of the task begins. What is polled with the waker that this yields is polled once more
-    /// after each [`Turn::looks_again`], before the turn ends.
-    pub(super) fn begin(&self, cx: &Context<'_>) -> Waker {
+    /// A turn of the task begins. Says whether it is another task than before, which waits for nothing
+    /// yet.
+    pub(super) fn begin(&self, cx: &Context<'_>) -> bool {
         let mut task = self.shared.lock();
-        if !task.will_wake(cx.waker()) {
+        let is_new = !task.will_wake(cx.waker());
+        if is_new {
             task.clone_from(cx.waker());
         }
         drop(task);
         self.looks_again();
+        is_new
+    }
+
+    /// For what is looked at once more after each [`Turn::looks_again`], before the turn ends.
+    pub(super) fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
