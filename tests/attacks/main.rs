@@ -42,6 +42,7 @@ mod windows;
 
 #[path = "../client/support/frames.rs"]
 mod frames;
+#[allow(dead_code, reason = "it is shared with the tests of the command")]
 #[path = "../cli/identity.rs"]
 mod identity;
 #[allow(dead_code, reason = "it is shared with the tests of the command")]

@@ -41,7 +41,7 @@ pub fn attacks() -> Vec<Attack> {
 
 /// Asks for a million messages a thousand times, and has no room for a byte.
 async fn zero_windows(attacker: &mut Attacker) -> Result<(), Over> {
-    attacker.begin(&[(INITIAL_WINDOW_SIZE, 0)]).await?;
+    attacker.begin_and_wait(&[(INITIAL_WINDOW_SIZE, 0)]).await?;
     ask_for_much(attacker, STREAMS).await?;
     attacker.listen().await?;
     Ok(())
@@ -50,7 +50,7 @@ async fn zero_windows(attacker: &mut Attacker) -> Result<(), Over> {
 /// Makes room for a byte at a time.
 async fn tiny_windows(attacker: &mut Attacker) -> Result<(), Over> {
     const STREAMS: u64 = 100;
-    attacker.begin(&[(INITIAL_WINDOW_SIZE, 1)]).await?;
+    attacker.begin_and_wait(&[(INITIAL_WINDOW_SIZE, 1)]).await?;
     attacker
         .send(&window(0, LARGEST_WINDOW - FIRST_WINDOW))
         .await?;
@@ -71,7 +71,7 @@ async fn tiny_windows(attacker: &mut Attacker) -> Result<(), Over> {
 /// Has room for all of it, but does not read.
 async fn never_reading(attacker: &mut Attacker) -> Result<(), Over> {
     attacker
-        .begin(&[(INITIAL_WINDOW_SIZE, LARGEST_WINDOW)])
+        .begin_and_wait(&[(INITIAL_WINDOW_SIZE, LARGEST_WINDOW)])
         .await?;
     attacker
         .send(&window(0, LARGEST_WINDOW - FIRST_WINDOW))
