@@ -145,7 +145,8 @@ impl FrameMeter {
         wanted: usize,
     ) -> Poll<io::Result<&[u8]>> {
         while self.read_ahead.len() < wanted && !self.ended {
-            ready!(self.poll_read_ahead(cx))?;
+            // A peer that has not begun to speak is not worth much memory.
+            ready!(self.poll_read_ahead(cx, KEPT_BUFFER))?;
         }
         Poll::Ready(Ok(&self.read_ahead))
     }
@@ -182,7 +183,7 @@ impl FrameMeter {
         let mut dropped = self.read_ahead.len();
         self.read_ahead.clear();
         while dropped < limit && !self.ended {
-            if ready!(self.poll_read_ahead(cx)).is_err() {
+            if ready!(self.poll_read_ahead(cx, READ_AHEAD)).is_err() {
                 break;
             }
             dropped += self.read_ahead.len();
@@ -203,12 +204,12 @@ impl FrameMeter {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.read_ahead.reserve(READ_AHEAD);
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<()>> {
+        self.read_ahead.reserve(room);
         let read = std::pin::pin!(self.io.read_buf(&mut self.read_ahead));
         let length = ready!(read.poll(cx))?;
         self.ended = length == 0;
-        self.more_is_likely = length >= READ_AHEAD / 2;
+        self.more_is_likely = length >= room / 2;
         self.counts.read_at(Instant::now());
         Poll::Ready(Ok(()))
     }
@@ -242,7 +243,7 @@ impl FrameMeter {
             return Poll::Pending;
         }
         if self.read_ahead.is_empty() && self.more_is_likely {
-            ready!(self.poll_read_ahead(cx))?;
+            ready!(self.poll_read_ahead(cx, READ_AHEAD))?;
         }
         let before = into.filled().len();
         if self.read_ahead.is_empty() {

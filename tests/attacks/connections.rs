@@ -11,44 +11,46 @@ const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
 const CONNECTIONS: usize = 80;
 /// How often a slow peer says a byte.
 const PACE: Duration = Duration::from_millis(100);
+/// Calls of each connection: as many as the server takes at once, nearly.
+const STREAMS: usize = 990;
+/// The largest message that it takes.
+const LENGTH: u32 = 4 * 1024 * 1024;
 
 pub fn attacks() -> Vec<Attack> {
     vec![
+        Attack::new(
+            "many_connections",
+            Cost::Control,
+            &["left", "open"],
+            |attacker| Box::pin(many_connections(attacker)),
+        ),
         Attack {
-            name: "many_connections",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["left", "open"],
-            round: |attacker| Box::pin(many_connections(attacker)),
-        },
-        Attack {
-            name: "half_open_tls_handshakes",
             server: Victim::Tls,
-            cost: Cost::Control,
-            ends: &["closed", "open"],
-            round: |attacker| Box::pin(half_open_handshakes(attacker)),
+            ..Attack::new(
+                "half_open_tls_handshakes",
+                Cost::Control,
+                &["closed", "open"],
+                |attacker| Box::pin(half_open_handshakes(attacker)),
+            )
         },
-        Attack {
-            name: "slow_preface",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["closed", "open"],
-            round: |attacker| Box::pin(slow_preface(attacker)),
-        },
-        Attack {
-            name: "slow_headers",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["closed", "open", "GOAWAY 11 header_block_timeout"],
-            round: |attacker| Box::pin(slow_headers(attacker)),
-        },
-        Attack {
-            name: "slow_body",
-            server: Victim::Tutorials,
-            cost: Cost::Unread,
-            ends: &["open"],
-            round: |attacker| Box::pin(slow_body(attacker)),
-        },
+        Attack::new(
+            "slow_preface",
+            Cost::Control,
+            &["closed", "open"],
+            |attacker| Box::pin(slow_preface(attacker)),
+        ),
+        Attack::new(
+            "slow_headers",
+            Cost::Control,
+            &["closed", "open", "GOAWAY 11 header_block_timeout"],
+            |attacker| Box::pin(slow_headers(attacker)),
+        ),
+        Attack::new("slow_body", Cost::Unread, &["open"], |attacker| {
+            Box::pin(slow_body(attacker))
+        }),
+        Attack::new("unfinished_messages", Cost::Bomb, &["open"], |attacker| {
+            Box::pin(unfinished_messages(attacker))
+        }),
     ]
 }
 
@@ -114,30 +116,37 @@ async fn trickle(
     Ok(())
 }
 
-/// Messages that never become whole, of as many calls as there may be at once: byte by byte, or all
-/// but the last of their bytes.
+/// Messages byte by byte, of as many calls as there may be at once.
 async fn slow_body(attacker: &mut Attacker) -> Result<(), Over> {
-    const STREAMS: usize = 990;
-    const LENGTH: u32 = 4 * 1024 * 1024;
-    let prefix = [&[0][..], &LENGTH.to_be_bytes()].concat();
-    attacker.begin_and_wait(&[]).await?;
-    for stream in streams().take(STREAMS) {
-        attacker.send(&request(stream, SAY_HELLO, &[])).await?;
-        attacker.send_data(stream, &prefix).await?;
-    }
-    if attacker.number % 2 == 1 {
-        let most = vec![b'x'; usize::try_from(LENGTH).unwrap() - 1];
-        for stream in streams().take(STREAMS) {
-            attacker.send_data(stream, &most).await?;
-        }
-        attacker.listen().await?;
-    }
+    open_calls(attacker).await?;
     loop {
         attacker.dawdle(PACE).await?;
         for stream in streams().take(STREAMS) {
             attacker.send_data(stream, b"x").await?;
         }
     }
+}
+
+/// As many messages at once, whole but for a byte.
+async fn unfinished_messages(attacker: &mut Attacker) -> Result<(), Over> {
+    open_calls(attacker).await?;
+    let most = vec![b'x'; usize::try_from(LENGTH).unwrap() - 1];
+    for stream in streams().take(STREAMS) {
+        attacker.send_data(stream, &most).await?;
+    }
+    attacker.listen().await?;
+    Ok(())
+}
+
+/// Calls whose requests have begun.
+async fn open_calls(attacker: &mut Attacker) -> Result<(), Over> {
+    let prefix = [&[0][..], &LENGTH.to_be_bytes()].concat();
+    attacker.begin_and_wait(&[]).await?;
+    for stream in streams().take(STREAMS) {
+        attacker.send(&request(stream, SAY_HELLO, &[])).await?;
+        attacker.send_data(stream, &prefix).await?;
+    }
+    Ok(())
 }
 
 /// More connections of the same attacker.

@@ -3,7 +3,7 @@
 use crate::attacker::{Attacker, Over, request, streams};
 use crate::frames::{ping, settings_frame, window};
 use crate::support::{ACK, DATA, END_STREAM, PING, frame};
-use crate::{Attack, Cost, Victim};
+use crate::{Attack, Cost};
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const PADDED: u8 = 8;
@@ -12,48 +12,39 @@ const SUM: &str = "/sum_stream.SumService/CalculateSum";
 
 pub fn attacks() -> Vec<Attack> {
     vec![
-        Attack {
-            name: "settings_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_settings"],
-            round: |attacker| Box::pin(settings_flood(attacker)),
-        },
-        Attack {
-            name: "ping_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_pings"],
-            round: |attacker| Box::pin(ping_flood(attacker)),
-        },
-        Attack {
-            name: "priority_and_unknown_frame_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_idle_frames"],
-            round: |attacker| Box::pin(idle_frame_flood(attacker)),
-        },
-        Attack {
-            name: "window_update_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_window_updates"],
-            round: |attacker| Box::pin(window_update_flood(attacker)),
-        },
-        Attack {
-            name: "empty_data_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_data_frames"],
-            round: |attacker| Box::pin(empty_data_flood(attacker)),
-        },
-        Attack {
-            name: "small_data_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["open"],
-            round: |attacker| Box::pin(small_data_flood(attacker)),
-        },
+        Attack::new(
+            "settings_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_settings"],
+            |attacker| Box::pin(settings_flood(attacker)),
+        ),
+        Attack::new(
+            "ping_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_pings"],
+            |attacker| Box::pin(ping_flood(attacker)),
+        ),
+        Attack::new(
+            "priority_and_unknown_frame_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_idle_frames"],
+            |attacker| Box::pin(idle_frame_flood(attacker)),
+        ),
+        Attack::new(
+            "window_update_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_window_updates"],
+            |attacker| Box::pin(window_update_flood(attacker)),
+        ),
+        Attack::new(
+            "empty_data_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_data_frames"],
+            |attacker| Box::pin(empty_data_flood(attacker)),
+        ),
+        Attack::new("small_data_flood", Cost::Control, &["open"], |attacker| {
+            Box::pin(small_data_flood(attacker))
+        }),
     ]
 }
 

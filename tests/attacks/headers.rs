@@ -3,7 +3,7 @@
 use crate::attacker::{Attacker, Over, request, request_fields, request_with, streams};
 use crate::frames::{block_frames, data};
 use crate::support::{CONTINUATION, END_STREAM, HEADERS, block, frame};
-use crate::{Attack, Cost, Victim};
+use crate::{Attack, Cost};
 
 /// A method that nobody serves: it is answered at once.
 const NOWHERE: &str = "/nowhere.Nothing/Never";
@@ -13,34 +13,27 @@ const UNANSWERED: u64 = 100;
 
 pub fn attacks() -> Vec<Attack> {
     vec![
-        Attack {
-            name: "continuation_flood",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["GOAWAY 11 too_many_continuations"],
-            round: |attacker| Box::pin(continuation_flood(attacker)),
-        },
-        Attack {
-            name: "hpack_indexed_bomb",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["open", "GOAWAY 11 header_list_way_too_large"],
-            round: |attacker| Box::pin(indexed_bomb(attacker)),
-        },
-        Attack {
-            name: "hpack_table_churn",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["open"],
-            round: |attacker| Box::pin(table_churn(attacker)),
-        },
-        Attack {
-            name: "oversize_everything",
-            server: Victim::Tutorials,
-            cost: Cost::Control,
-            ends: &["open"],
-            round: |attacker| Box::pin(oversize(attacker)),
-        },
+        Attack::new(
+            "continuation_flood",
+            Cost::Control,
+            &["GOAWAY 11 too_many_continuations"],
+            |attacker| Box::pin(continuation_flood(attacker)),
+        ),
+        Attack::new(
+            "hpack_indexed_bomb",
+            Cost::Control,
+            &["open", "GOAWAY 11 header_list_way_too_large"],
+            |attacker| Box::pin(indexed_bomb(attacker)),
+        ),
+        Attack::new("hpack_table_churn", Cost::Control, &["open"], |attacker| {
+            Box::pin(table_churn(attacker))
+        }),
+        Attack::new(
+            "oversize_everything",
+            Cost::Control,
+            &["open"],
+            |attacker| Box::pin(oversize(attacker)),
+        ),
     ]
 }
 

@@ -78,8 +78,10 @@ pub struct Attack {
     server: Victim,
     cost: Cost,
     /// How a connection may end: `open` when the time is over, `left` by the attacker, `closed`
-    /// without a word, or with the last GOAWAY.
+    /// without a word, or with the last GOAWAY. Where it is never open, it must end by itself.
     ends: &'static [&'static str],
+    /// Makes what takes long to make.
+    prepare: fn(),
     /// What an attacker does with a connection. Done again and again, with a new one each time.
     round: fn(&mut Attacker) -> Round<'_>,
 }
@@ -155,8 +157,26 @@ fn run(attack: &Attack) -> Result<(), Failed> {
 }
 
 impl Attack {
+    /// An attack on `barewire serve`.
+    pub fn new(
+        name: &'static str,
+        cost: Cost,
+        ends: &'static [&'static str],
+        round: fn(&mut Attacker) -> Round<'_>,
+    ) -> Self {
+        Self {
+            name,
+            server: Victim::Tutorials,
+            cost,
+            ends,
+            prepare: || {},
+            round,
+        }
+    }
+
     /// Yields what is to be printed, and what went wrong.
     async fn run(&self) -> (String, Vec<String>) {
+        (self.prepare)();
         let (serving, site) = self.server.start();
         let canary = Canary::start(site.clone()).await;
         let before = Resident::of(serving.pid);

@@ -4,7 +4,7 @@ use crate::attacker::{Attacker, Over, request, streams};
 use crate::calls::{SAY_HELLOS, greetings};
 use crate::frames::window;
 use crate::support::{DATA, END_STREAM, frame};
-use crate::{Attack, Cost, Victim};
+use crate::{Attack, Cost};
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const LARGEST_WINDOW: u32 = 0x7fff_ffff;
@@ -15,27 +15,18 @@ const STREAMS: usize = 990;
 
 pub fn attacks() -> Vec<Attack> {
     vec![
-        Attack {
-            name: "zero_windows_for_ever",
-            server: Victim::Tutorials,
-            cost: Cost::Unread,
-            ends: &["open"],
-            round: |attacker| Box::pin(zero_windows(attacker)),
-        },
-        Attack {
-            name: "tiny_windows",
-            server: Victim::Tutorials,
-            cost: Cost::Unread,
-            ends: &["open"],
-            round: |attacker| Box::pin(tiny_windows(attacker)),
-        },
-        Attack {
-            name: "never_reading",
-            server: Victim::Tutorials,
-            cost: Cost::Unread,
-            ends: &["open"],
-            round: |attacker| Box::pin(never_reading(attacker)),
-        },
+        Attack::new(
+            "zero_windows_for_ever",
+            Cost::Unread,
+            &["open"],
+            |attacker| Box::pin(zero_windows(attacker)),
+        ),
+        Attack::new("tiny_windows", Cost::Unread, &["open"], |attacker| {
+            Box::pin(tiny_windows(attacker))
+        }),
+        Attack::new("never_reading", Cost::Unread, &["open"], |attacker| {
+            Box::pin(never_reading(attacker))
+        }),
     ]
 }
 

@@ -23,8 +23,8 @@ use tokio::time::timeout;
 
 pub use crate::frames::*;
 use crate::support::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, block, frame,
 };
 
 pub const NO_ERROR: u32 = 0;
