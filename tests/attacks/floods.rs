@@ -52,17 +52,20 @@ pub fn attacks() -> Vec<Attack> {
 /// acknowledged, and some attackers do not read that.
 async fn settings_flood(attacker: &mut Attacker) -> Result<(), Over> {
     attacker.begin(&[]).await?;
-    if attacker.number % 3 == 2 {
-        attacker.turn_deaf();
-    }
-    if attacker.number % 3 == 0 {
-        attacker.repeat(&settings_frame(&[])).await?;
-    }
-    for stream in streams().take(1_000) {
-        attacker.send(&request(stream, SUM, &[])).await?;
-    }
-    let changes = [1, 70_000].map(|size| settings_frame(&[(INITIAL_WINDOW_SIZE, size)]));
-    attacker.repeat(&changes.concat()).await?;
+    let flood = match attacker.number % 3 {
+        0 => settings_frame(&[]),
+        manner => {
+            for stream in streams().take(1_000) {
+                attacker.send(&request(stream, SUM, &[])).await?;
+            }
+            if manner == 2 {
+                attacker.turn_deaf();
+            }
+            let changes = [1, 70_000].map(|size| settings_frame(&[(INITIAL_WINDOW_SIZE, size)]));
+            changes.concat()
+        }
+    };
+    attacker.repeat(&flood).await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use crate::{Attack, Cost};
 const NOWHERE: &str = "/nowhere.Nothing/Never";
 const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
 /// So many requests wait for an answer; a server that refuses streams is not what is tried here.
-const UNANSWERED: u64 = 100;
+const UNANSWERED: u64 = 20;
 
 pub fn attacks() -> Vec<Attack> {
     vec![
