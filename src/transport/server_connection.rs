@@ -48,7 +48,7 @@ const CALLS_PER_FLUSH: u32 = 32;
 /// After so many new calls other tasks get their turn,
 const CALLS_PER_TURN: u32 = 256;
 /// and after so long: requests may be small on the wire and a lot of work.
-const TURN_TIME: Duration = Duration::from_millis(5);
+const TURN_TIME: Duration = Duration::from_millis(1);
 /// After so many empty DATA frames h2 ends the connection; it has no setting for that.
 const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
