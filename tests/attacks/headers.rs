@@ -31,7 +31,7 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new(
             "oversize_everything",
             Cost::Control,
-            &["open"],
+            &["open", "GOAWAY 11 too_many_internal_resets"],
             |attacker| Box::pin(oversize(attacker)),
         ),
     ]
