@@ -37,8 +37,8 @@ impl<M: prost::Message> Outbound<M> {
         }
     }
 
-    /// Sends one message. Returns when it is on its way, which waits while the server takes messages
-    /// more slowly than they come.
+    /// Sends one message. Returns when it is queued, which waits while the server takes messages more
+    /// slowly than they come.
     ///
     /// # Errors
     ///
@@ -57,19 +57,21 @@ impl<M: prost::Message> Outbound<M> {
         if self.finished {
             return Err(Status::internal("a message after the last one"));
         }
-        self.sent().await?;
+        self.room().await?;
         let mut bytes = BytesMut::new();
         // A request with a gap is not the one that was meant. gRPC-Codes.
         encode_message(&message, self.encoding, self.message_limit, &mut bytes)
             .inspect_err(|status| self.call.act(|call, _| call.fail(status.clone())))?;
-        self.call.lock().push(bytes.freeze());
-        self.sent().await
+        if self.call.push(bytes.freeze()) {
+            return Ok(());
+        }
+        self.room().await
     }
 
-    async fn sent(&self) -> Result<(), Status> {
+    async fn room(&self) -> Result<(), Status> {
         poll_fn(|cx| {
             self.call
-                .poll(Half::Request, cx, |call, cx| call.poll_sent(cx))
+                .poll(Half::Request, cx, |call, cx| call.poll_room(cx))
         })
         .await
     }

@@ -21,9 +21,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -79,6 +79,9 @@ pub(crate) struct ConnectionState {
     released: AtomicBool,
     /// A response has begun.
     has_answered: AtomicBool,
+    speakers: Mutex<Speakers>,
+    /// Counts the turns of the connection's task.
+    turn: AtomicU64,
 }
 
 /// Why a connection takes no more streams.
@@ -92,6 +95,20 @@ pub(crate) struct Farewell {
     pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
     pub(crate) lost: bool,
+}
+
+/// A call that has left it to its connection to send what it said.
+pub(crate) trait Speaker: Send + Sync {
+    /// Sends it, as far as there is room.
+    fn speak(&self);
+}
+
+/// The calls that have.
+struct Speakers {
+    /// `None` once the connection is gone.
+    queued: Option<Vec<Weak<dyn Speaker>>>,
+    /// The connection's task.
+    driver: Waker,
 }
 
 /// How busy a connection is, in streams.
@@ -372,6 +389,61 @@ impl ConnectionState {
             last_written: AtomicU32::new(0),
             released: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
+            speakers: Mutex::new(Speakers {
+                queued: Some(Vec::new()),
+                driver: Waker::noop().clone(),
+            }),
+            turn: AtomicU64::new(0),
+        }
+    }
+
+    /// Has this call speak in the connection's next turn, with all others that want to. Says whether
+    /// there will be one.
+    pub(crate) fn send_soon(&self, speaker: Weak<dyn Speaker>) -> bool {
+        let mut speakers = self.speakers();
+        let Some(queued) = &mut speakers.queued else {
+            return false;
+        };
+        queued.push(speaker);
+        if queued.len() == 1 {
+            speakers.driver.wake_by_ref();
+        }
+        true
+    }
+
+    /// The connection's turn. What is handed over in the same turn leaves in the same one.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    fn speakers(&self) -> MutexGuard<'_, Speakers> {
+        self.speakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has those speak who want to, for the connection's task to send what they say.
+    fn let_speak(&self, cx: &Context<'_>) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+        let queued = {
+            let mut speakers = self.speakers();
+            if !speakers.driver.will_wake(cx.waker()) {
+                speakers.driver.clone_from(cx.waker());
+            }
+            match &mut speakers.queued {
+                Some(queued) if !queued.is_empty() => std::mem::take(queued),
+                Some(_) | None => return,
+            }
+        };
+        // Outside of the lock: they may well want to speak again.
+        for speaker in queued.iter().filter_map(Weak::upgrade) {
+            speaker.speak();
+        }
+    }
+
+    /// The connection is gone. Who wants to speak finds that out.
+    fn silence(&self) {
+        let queued = self.speakers().queued.take();
+        for speaker in queued.iter().flatten().filter_map(Weak::upgrade) {
+            speaker.speak();
         }
     }
 
@@ -615,9 +687,13 @@ impl Driver {
             lost: true,
         });
         // Dropping h2 ends the streams that are left, which ask the state for the reason.
+        let Self { h2, state, .. } = self;
+        drop(h2);
+        state.silence();
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.state.let_speak(cx);
         loop {
             if let Poll::Ready(end) = Pin::new(&mut self.h2).poll(cx) {
                 self.listen();
@@ -745,7 +821,7 @@ impl Driver {
         };
         // The answer itself is not awaited: any byte of the server will do. Asking for it makes room
         // for the next PING.
-        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut cx = Context::from_waker(Waker::noop());
         let _ = pings.poll_pong(&mut cx);
         pings.send_ping(h2::Ping::opaque()).is_ok()
     }

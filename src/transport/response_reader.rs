@@ -95,6 +95,11 @@ impl ResponseReader {
         self.message_limit = limit;
     }
 
+    /// The connection of the stream.
+    pub(crate) fn connection(&self) -> &Arc<ConnectionState> {
+        &self.connection
+    }
+
     /// Who answers.
     pub(crate) fn peer(&self) -> &Peer {
         self.connection.peer()

@@ -446,8 +446,9 @@ impl ServerConnection {
     }
 }
 
+/// In place of a call, until there is one. It is never polled, and takes no memory.
 fn no_call() -> CallFuture {
-    ReusableBoxFuture::new(std::future::ready(()))
+    ReusableBoxFuture::new(std::future::pending())
 }
 
 type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;

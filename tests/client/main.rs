@@ -56,6 +56,7 @@ mod hedge;
 mod hedging;
 mod idle;
 mod inside;
+mod joined;
 mod least_request;
 mod method_config;
 mod names_again;
