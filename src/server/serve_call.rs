@@ -44,8 +44,12 @@ enum Ended {
 
 /// Serves one call to its end.
 pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) {
-    let received_at = Instant::now();
-    let ServerStream { head, halves, slot } = stream;
+    let ServerStream {
+        head,
+        halves,
+        received_at,
+        slot,
+    } = stream;
     let mut headers = match parse_within_limits(head, halves.connection()) {
         Ok(headers) => headers,
         Err(rejection) => {

@@ -71,6 +71,7 @@ impl ResponseWriter {
                 Poll::Pending => return Ok(room_made),
             }
             let mut queue = self.queue.lock();
+            room_made |= queue.handed_over(cx);
             if !queue.has_work() {
                 queue.writer_waits(cx);
                 return Ok(room_made);
@@ -79,9 +80,8 @@ impl ResponseWriter {
                 queue.headers_sent = true;
                 (std::mem::take(&mut queue.metadata), queue.announced)
             });
-            let (bytes, handler_waited) = queue.take(cx);
+            let bytes = queue.take();
             drop(queue);
-            room_made |= handler_waited;
             if let Some((metadata, encoding)) = headers {
                 self.body = Some(self.send_headers(metadata, encoding)?);
             }

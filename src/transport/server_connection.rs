@@ -48,8 +48,10 @@ use timers::jittered;
 
 /// After so many new calls their answers are flushed, though more calls wait.
 const CALLS_PER_FLUSH: u32 = 32;
-/// After so many new calls other tasks get their turn.
+/// After so many new calls other tasks get their turn,
 const CALLS_PER_TURN: u32 = 256;
+/// and after so long: requests may be small on the wire and a lot of work.
+const TURN_TIME: Duration = Duration::from_millis(1);
 /// After so many empty DATA frames h2 ends the connection; it has no setting for that.
 const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
@@ -313,18 +315,21 @@ impl ServerConnection {
     ) -> Poll<Result<(), h2::Error>> {
         let mut accepted: u32 = 0;
         self.in_hand = 0;
+        let mut began_at = None;
         loop {
             self.turn.looks_again();
             let unsent = self.shared.unsent.bytes();
             match self.h2.poll_accept(turn) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.begin_call(request, respond, cx);
+                    let now = Instant::now();
+                    let taken = now.duration_since(*began_at.get_or_insert(now));
+                    self.begin_call(request, respond, now, cx);
                     accepted += 1;
                     if accepted.is_multiple_of(CALLS_PER_FLUSH) {
                         // A socket that takes no more is seen again at the end of this turn.
                         let _ = self.meter.lock().poll_drain(cx);
                     }
-                    if accepted >= CALLS_PER_TURN {
+                    if accepted >= CALLS_PER_TURN || taken >= TURN_TIME {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -343,6 +348,7 @@ impl ServerConnection {
         &mut self,
         request: http::Request<h2::RecvStream>,
         mut respond: h2::server::SendResponse<Bytes>,
+        received_at: Instant,
         cx: &mut Context<'_>,
     ) {
         let open = self.shared.calls.load(Ordering::Relaxed);
@@ -359,7 +365,8 @@ impl ServerConnection {
             self.shared.set_peer_header_limit(limit);
         }
         let slot = Slot::take(&self.shared);
-        (self.start)(ServerStream::new(request, respond, slot), &mut self.call);
+        let stream = ServerStream::new(request, respond, received_at, slot);
+        (self.start)(stream, &mut self.call);
         // The task that is spawned here ends with its call: when the handler returns, the client goes
         // away, the deadline passes, or this connection is closed and takes the stream with it.
         let waits = match self.shared.config.first_poll {

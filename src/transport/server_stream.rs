@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection_shared::ConnectionShared;
 use super::recv::RecvHalf;
@@ -18,6 +18,7 @@ use crate::wire::{ContentType, Encoding};
 pub(crate) struct ServerStream {
     pub(crate) head: http::request::Parts,
     pub(crate) halves: StreamHalves,
+    pub(crate) received_at: Instant,
     pub(crate) slot: Slot,
 }
 
@@ -56,6 +57,7 @@ impl ServerStream {
     pub(crate) fn new(
         request: http::Request<h2::RecvStream>,
         respond: h2::server::SendResponse<Bytes>,
+        received_at: Instant,
         slot: Slot,
     ) -> Self {
         let (head, body) = request.into_parts();
@@ -67,6 +69,7 @@ impl ServerStream {
                 body,
                 respond,
             },
+            received_at,
             slot,
         }
     }

@@ -20,6 +20,8 @@ mod chance;
 mod connection;
 mod deadlines;
 mod faults;
+#[path = "support/frames.rs"]
+mod frames;
 mod goaway;
 mod halves;
 mod headers;
