@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 const JOIN_LIMIT: usize = 256 << 10;
 const READ_AHEAD: usize = 64 << 10;
@@ -66,12 +66,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Buffers<Io> {
     }
 
     fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.ahead.resize(READ_AHEAD, 0);
-        let mut buffer = ReadBuf::new(&mut self.ahead);
-        let read = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
-        let length = buffer.filled().len();
-        self.ahead.truncate(length);
-        ready!(read)?;
+        self.ahead.reserve(READ_AHEAD);
+        let read = std::pin::pin!(self.io.read_buf(&mut self.ahead));
+        let length = ready!(read.poll(cx))?;
         self.more_is_likely = length >= READ_AHEAD / 2;
         Poll::Ready(Ok(()))
     }

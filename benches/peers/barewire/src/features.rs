@@ -26,7 +26,7 @@ pub fn subscribe(options: &Options) -> Result<(), Fault> {
 /// - `spans=1`: a span for each call
 /// - `gzip=1`: replies are compressed
 /// - `spawned=1`: each call is a task from its start
-/// - `no_timers=1`: no keepalive, and no other limit that can be left out
+/// - `no_keepalive=1`: silent clients are not asked
 pub fn add_to(server: Server, options: &Options) -> Result<Server, Fault> {
     let mut config = ServerConfig::default();
     if options.text("gzip").is_some() {
@@ -35,7 +35,7 @@ pub fn add_to(server: Server, options: &Options) -> Result<Server, Fault> {
     if options.text("spawned").is_some() {
         config.http2.first_poll = FirstPoll::Spawned;
     }
-    if options.text("no_timers").is_some() {
+    if options.text("no_keepalive").is_some() {
         config.http2.keepalive_time = None;
     }
     let mut server = server.with_config(config);

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::figures::{Figures, Latencies, Report};
 use crate::messages::DownloadRequest;
 use crate::options::Options;
-use crate::{Fault, payload};
+use crate::{Fault, payload, text};
 
 /// One client of a peer. Clones share its connection. Each method is one whole call, and yields how
 /// many bytes of payload came back.
@@ -38,10 +38,13 @@ pub trait Client: Clone + Send + 'static {
 /// Makes the calls that the options ask for, and prints what they cost.
 pub async fn drive(client: impl Client, options: &Options) -> Result<(), Fault> {
     let calls = options.number("calls", 1)?;
+    let size = options.number("size", 5)?;
     let work = Work {
         kind: options.word(1).to_owned(),
         in_flight: options.number("streams", 1)?,
-        size: options.number("size", 5)?,
+        size,
+        name: text(size),
+        payload: payload(size),
         chunks: options.number("chunks", 1)?,
     };
     work.run(&client, options.number("warm_up", 0)?).await?;
@@ -66,6 +69,8 @@ struct Work {
     in_flight: u64,
     size: u32,
     chunks: u32,
+    name: String,
+    payload: Bytes,
 }
 
 impl Work {
@@ -85,10 +90,7 @@ impl Work {
     async fn call(&self, client: &mut impl Client) -> Result<usize, Fault> {
         let (size, chunks) = (self.size, self.chunks);
         match &*self.kind {
-            "hello" => {
-                let name = "x".repeat(usize::try_from(size)?);
-                client.say_hello(name).await
-            }
+            "hello" => client.say_hello(self.name.clone()).await,
             "download" => {
                 let request = DownloadRequest {
                     chunks,
@@ -97,8 +99,8 @@ impl Work {
                 };
                 client.download(request).await
             }
-            "upload" => client.upload(payload(size), chunks).await,
-            "echo" => client.echo(payload(size), chunks).await,
+            "upload" => client.upload(self.payload.clone(), chunks).await,
+            "echo" => client.echo(self.payload.clone(), chunks).await,
             kind => Err(format!("{kind:?} is no kind of call").into()),
         }
     }

@@ -47,7 +47,27 @@ fn bind() -> std::io::Result<TcpListener> {
     socket.listen(4096)
 }
 
+/// A name of so many bytes: words, since what text looks like matters to those who look into it before
+/// it is decoded, or compress it.
+pub fn text(length: u32) -> String {
+    const WORDS: &str =
+        "the of and to in is that for it as was with be by on not he his but at are this";
+    let words: Vec<&str> = WORDS.split(' ').collect();
+    let length = usize::try_from(length).unwrap_or_default();
+    let mut text = String::with_capacity(length + WORDS.len());
+    let mut state: usize = 1;
+    while text.len() < length {
+        // The generator of ANSI C's example.
+        state = (state * 1_103_515_245 + 12_345) % (1 << 31);
+        let place = (state >> 16) % words.len();
+        text.extend(words.get(place).copied());
+        text.push(' ');
+    }
+    text.truncate(length);
+    text
+}
+
 /// The payload of a chunk of so many bytes.
 pub fn payload(length: u32) -> Bytes {
-    vec![b'x'; usize::try_from(length).unwrap_or_default()].into()
+    text(length).into()
 }

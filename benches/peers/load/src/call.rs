@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use harness::messages::{Chunk, DownloadRequest, HelloReply, HelloRequest, UploadReply};
 use harness::options::Options;
-use harness::{Fault, payload};
+use harness::{Fault, payload, text};
 use prost::Message;
 
 use crate::frames::Field;
@@ -35,7 +35,7 @@ impl Call {
         };
         let (method, message, answer) = match word {
             "hello" => {
-                let name = "x".repeat(usize::try_from(size)?);
+                let name = text(size);
                 let reply = HelloReply {
                     message: format!("Hello, {name}!"),
                 };
