@@ -50,7 +50,10 @@ BAREWIRE = Peer("barewire", "peer-barewire", "barewire", call=("call",), tls=Tru
 TONIC = Peer("tonic", "peer-tonic", "tonic", call=("call",), tls=True)
 H2_BEST = Peer("h2, best use", "peer-h2", "h2", serve=("serve", "best"), call=("call",), tls=True)
 H2_TASKS = Peer("h2, a task each", "peer-h2", "h2", serve=("serve", "task"), tls=True)
-ALL_PEERS = [BAREWIRE, TONIC, H2_BEST, H2_TASKS]
+CONNECT = Peer("connect-rust", "peer-connect", "connectrpc")
+VOLO = Peer("volo", "peer-volo", "volo-grpc")
+NTEX = Peer("ntex-grpc", "peer-ntex", "ntex-grpc", kinds=("hello",))
+ALL_PEERS = [BAREWIRE, TONIC, H2_BEST, H2_TASKS, CONNECT, VOLO, NTEX]
 LOAD = Peer("load", "load", "load")
 
 
@@ -127,7 +130,7 @@ def serving(peer, options=(), tls=False, under=(), core=MEASURED_CORE):
     if tls:
         certificate, key = certificates()
         words += [f"certificate={certificate}", f"key={key}"]
-    with open(SCRATCH / "server.log", "w+") as log:
+    with open(SCRATCH / f"{peer.package}.log", "w+") as log:
         server = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             address = server.stdout.readline().strip()

@@ -35,7 +35,11 @@ impl Call {
         };
         let (method, message, answer) = match word {
             "hello" => {
-                let name = text(size);
+                // Which reads as fields of two bytes to whoever does not know better.
+                let name = match options.text("repeated") {
+                    Some(_) => "x".repeat(usize::try_from(size)?),
+                    None => text(size),
+                };
                 let reply = HelloReply {
                     message: format!("Hello, {name}!"),
                 };
