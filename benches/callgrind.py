@@ -26,46 +26,83 @@ def total():
     return int(re.search(r"^(?:summary|totals): (\d+)", OUT.read_text(), re.MULTILINE)[1])
 
 
-def by_part():
-    """The same by source file of barewire, and by crate or library elsewhere.
+class Profile:
+    """Where the instructions of the last run are. Profiles can be subtracted and divided."""
 
-    What was inlined counts where its text is, so that a file's count is of its own lines.
-    """
-    counts = collections.Counter()
-    names = {}
-    part = library = None
-    after_call = False
-    for line in OUT.read_text().splitlines():
-        if named := re.match(r"(ob|f[lie])=(\(\d+\))(?: (.+))?", line):
-            kind, number, name = named.groups()
-            key = ("ob" if kind == "ob" else "file", number)
-            names.setdefault(key, name)
-            if kind == "ob":
-                library = names[key]
-            else:
-                part = part_of(names[key], library)
-        elif line.startswith(("cfi=", "cfl=", "cob=")):
-            kind, number, name = re.match(r"c(.)\w=(\(\d+\))(?: (.+))?", line).groups()
-            names.setdefault(("ob" if kind == "o" else "file", number), name)
-        elif line.startswith("calls="):
-            after_call = True
-        elif line[:1] in "+-*0123456789" and line:
-            # What a call costs is told where it happens.
-            if not after_call:
-                counts[part] += int(line.split()[1])
-            after_call = False
-    return counts
+    def __init__(self):
+        # (function, file, line) → instructions of its own. What was inlined has the function that it
+        # became part of, and the file and line where its text is.
+        self.own = collections.Counter()
+        # Function → instructions that the C library took for it, to copy and to allocate.
+        self.library = collections.Counter()
+
+    @classmethod
+    def read(cls):
+        profile, names = cls(), {}
+        function = file = callee = callee_file = None
+        called = False
+        line = 0
+        for text in OUT.read_text().splitlines():
+            if named := re.match(r"(c?)(fn|f[lie]|ob)=(\(\d+\))(?: (.+))?", text):
+                of_callee, kind, number, name = named.groups()
+                key = (kind if kind in ("fn", "ob") else "file", number)
+                names.setdefault(key, name)
+                if kind == "fn" and of_callee:
+                    callee = names[key]
+                elif kind == "fn":
+                    function = names[key]
+                elif kind != "ob" and of_callee:
+                    callee_file = names[key]
+                elif kind != "ob":
+                    file = names[key]
+                # Without a word about it, the file of what is called is the caller's.
+                if kind == "fn" and not of_callee:
+                    callee_file = None
+            elif text.startswith("calls="):
+                called = True
+            elif text[:1] in tuple("+-*0123456789"):
+                position, count, *_ = text.split()
+                line = place(position, line)
+                if not called:
+                    profile.own[function, part_of(file), line] += int(count)
+                elif part_of(callee_file or file) == LIBRARY:
+                    profile.library[function] += int(count)
+                called, callee_file = False, None
+        return profile
+
+    def since(self, before, calls):
+        """What so many calls more have cost, each of them."""
+        made = Profile()
+        for name in ("own", "library"):
+            more = getattr(self, name).copy()
+            more.subtract(getattr(before, name))
+            setattr(made, name, collections.Counter({key: count / calls for key, count in more.items() if count > 0}))
+        return made
+
+    def by(self, what):
+        """Own instructions, by what `what` makes of function, file and line; the largest first."""
+        sums = collections.Counter()
+        for key, count in self.own.items():
+            sums[what(*key)] += count
+        return dict(sums.most_common())
 
 
-def part_of(path, library):
+LIBRARY = "libc"
+
+
+def place(position, line):
+    """The line that a cost is of: absolute, or as far from the last one."""
+    if position == "*":
+        return line
+    return line + int(position) if position[0] in "+-" else int(position)
+
+
+def part_of(path):
+    """A file of barewire, or the crate or library that a file is of."""
     if path.startswith(f"{PACKAGE}/src/"):
         return path.removeprefix(f"{PACKAGE}/")
     if crate := re.search(r"/registry/src/[^/]+/([^/]+)-\d[^/]*/", path):
         return crate[1]
-    if re.search(r"/rustc/\w+/library/|/rust/deps/", path):
-        return "std"
     if path.startswith(f"{PACKAGE}/benches/"):
         return "the service"
-    if path.endswith(".rs"):
-        return "std"
-    return "libc"
+    return "std" if path.endswith(".rs") else LIBRARY

@@ -86,7 +86,7 @@ def run_rounds(scenario, peers, rounds):
         for _ in range(rounds):
             for peer in peers:
                 reports[peer].append(runs[peer](words))
-    return {peer: summary(scenario, reports[peer]) for peer in peers}
+    return {peer.name: summary(scenario, reports[peer]) for peer in peers}
 
 
 def round_words(scenario, run):

@@ -22,8 +22,6 @@ COLUMNS = [
 ]
 # Of a stream's end nobody waits for; of a round trip someone does.
 WITHOUT_LATENCY = ("download", "upload")
-# Parts of a profile that are told one by one.
-PARTS = 14
 
 
 def write(run, path, plot_folder):
@@ -175,30 +173,45 @@ def format_features(run):
         *table(["", "instructions", "more"], rows),
         "",
     ]
-    profile = run["profiles"].get(BAREWIRE.name)
-    if profile:
-        fixed = [[name, number(features.of_parts(profile, pattern))] for name, pattern in features.FIXED.items()]
-        lines += [
-            "What no configuration switches off, by the instructions of its source files; what it calls elsewhere, to copy",
-            "bytes or to read the clock, is not in it:",
-            "",
-            *table(["", "instructions"], fixed),
-            "",
-        ]
-    return lines
+    fixed = run["profiles"].get(BAREWIRE.name, {}).get("fixed", {})
+    rows = [[name, number(of_lines), number(of_functions)] for name, (of_lines, of_functions) in fixed.items()]
+    return [
+        *lines,
+        "What no configuration switches off. Of its source lines, wherever they were inlined; and of its functions, where",
+        "they were not, with what was inlined into them and what the C library copies and allocates for them.",
+        "",
+        *table(["", "lines", "functions"], rows),
+        "",
+    ]
 
 
 def format_profiles(run):
     if not run["profiles"]:
         return []
-    lines = ["## Where the instructions are", "", "Of a unary call at 1 × 100. What is inlined counts where its text is.", ""]
-    crates = {name: features.by_crate(profile) for name, profile in run["profiles"].items()}
-    order = sorted({part for parts in crates.values() for part in parts}, key=lambda part: -max(parts.get(part, 0) for parts in crates.values()))
-    rows = [[part, *(number(parts.get(part)) for parts in crates.values())] for part in order[:PARTS]]
-    lines += [*table(["crate or library", *crates], rows), ""]
-    ours = run["profiles"].get(BAREWIRE.name, {})
-    files = [[f"`{part}`", number(count)] for part, count in ours.items() if part.startswith("src/")]
-    return [*lines, *table(["file of barewire", "instructions"], files[:PARTS]), ""]
+    profiles = run["profiles"]
+    crates = {name: features.by_crate(profile["parts"]) for name, profile in profiles.items()}
+    functions = {name: profile["functions"] for name, profile in profiles.items() if name != TONIC.name}
+    files = {part: count for part, count in profiles[BAREWIRE.name]["parts"].items() if part.startswith("src/")}
+    return [
+        "## Where the instructions are",
+        "",
+        "Of a unary call at 1 × 100. By source, what was inlined counts where its text is; by function, where it went.",
+        "",
+        *beside_each_other("crate or library", crates, 16),
+        *beside_each_other("file", {BAREWIRE.name: files}, 16),
+        *beside_each_other("function", functions, 40),
+    ]
+
+
+def beside_each_other(heading, columns, rows):
+    """The largest of all columns."""
+    largest = {}
+    for counts in columns.values():
+        for name, count in counts.items():
+            largest[name] = max(count, largest.get(name, 0))
+    names = sorted(largest, key=largest.get, reverse=True)[:rows]
+    cells = [[f"`{name}`", *(number(counts.get(name)) for counts in columns.values())] for name in names]
+    return [*table([heading, *columns], cells), ""]
 
 
 def format_missing(run):
