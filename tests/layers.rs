@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "spec",      layers: &[],                                    crates: &["http"] },
     Layer { name: "wire",      layers: &["spec"],                              crates: &["bytes", "http", "base64", "flate2", "thiserror"] },
     Layer { name: "inspect",   layers: &["spec"],                              crates: &["bytes", "flate2", "tokio::io", "serde_json", "prost_reflect"] },
-    Layer { name: "transport", layers: &["spec", "wire"],                      crates: &["h2", "tokio", "tokio_rustls", "rustls", "rustls_native_certs", "http", "bytes", "thiserror", "tracing", "socket2"] },
+    Layer { name: "transport", layers: &["spec", "wire"],                      crates: &["h2", "tokio", "tokio_util", "tokio_rustls", "rustls", "rustls_native_certs", "http", "bytes", "thiserror", "tracing", "socket2"] },
     Layer { name: "call",      layers: &["wire", "transport"],                 crates: &["prost", "tokio::time", "bytes", "http", "tracing"] },
     Layer { name: "client",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "base64", "bytes", "http", "serde_json", "thiserror"] },
     Layer { name: "server",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "http", "bytes", "socket2"] },

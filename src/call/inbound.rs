@@ -126,22 +126,29 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// # Errors
     ///
-    /// As [`next`](Self::next), and UNIMPLEMENTED if none came, or more than one. gRPC-Codes.
+    /// As [`next`](Self::next), and UNIMPLEMENTED if none came, or more than one. gRPC-Codes. What came
+    /// around the failure is in [`Status::headers`] and [`Status::metadata`].
     ///
     /// # Cancel safety
     ///
     /// Dropping it before the end cancels the call.
     pub async fn single(mut self) -> Result<Response<M>, Status> {
         self.source.expect_one();
-        let message = self.only().await?;
+        let outcome = self.only().await;
         let encoding = Some(self.source.encoding());
         let (metadata, trailers) = self.source.take_metadata();
-        Ok(Response {
-            metadata,
-            message,
-            trailers,
-            encoding,
-        })
+        match outcome {
+            Ok(message) => Ok(Response {
+                metadata,
+                message,
+                trailers,
+                encoding,
+            }),
+            Err(status) => Err(Status {
+                headers: metadata,
+                ..status
+            }),
+        }
     }
 
     /// Initial metadata: what the server said before its first message. Waits for it. On a server

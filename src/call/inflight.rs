@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
 use crate::wire::{Status, WireError};
 
 /// Counts what messages take while handlers have them.
@@ -25,6 +26,28 @@ impl InflightBytes {
             limit,
             used: AtomicUsize::new(0),
         }
+    }
+
+    /// Counts a message that is about to be decoded, by what it takes then.
+    ///
+    /// Of three answers to what that is, each is dearer than the one before and closer to the truth. A
+    /// message is taken for the worst as long as that leaves three quarters of the memory for those
+    /// that are looked at more closely.
+    ///
+    /// # Errors
+    ///
+    /// RESOURCE_EXHAUSTED if that is more than there may be.
+    pub(crate) fn charge_message(self: &Arc<Self>, body: &[u8]) -> Result<Charge, Status> {
+        let room = (self.limit / 4).saturating_sub(self.used.load(Ordering::Relaxed));
+        let worst = decode_cost_limit(body.len());
+        if worst <= room {
+            return self.charge(worst);
+        }
+        let bound = decode_cost_bound(body);
+        if bound <= room {
+            return self.charge(bound);
+        }
+        self.charge(decode_cost(body))
     }
 
     /// Counts so many bytes more.

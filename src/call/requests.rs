@@ -9,7 +9,7 @@ use super::Inbound;
 use super::inbound::Source;
 use super::inflight::{Charge, InflightBytes};
 use crate::transport::recv::RecvHalf;
-use crate::wire::decode_cost::{SCANNED_FROM, decode_cost};
+use crate::wire::decode_cost::SCANNED_FROM;
 use crate::wire::{Encoding, RawMessage, Status};
 
 /// Where the messages of a request come from.
@@ -40,7 +40,7 @@ impl Requests {
 
     pub(super) fn charge(&mut self, body: &Bytes) -> Result<(), Status> {
         if body.len() >= SCANNED_FROM {
-            self.charge = Some(self.inflight.charge(decode_cost(body))?);
+            self.charge = Some(self.inflight.charge_message(body)?);
         }
         Ok(())
     }

@@ -68,8 +68,9 @@ impl Call {
         parent: Option<ParentOver>,
         request: Option<Bytes>,
         interception: Option<Box<Interception>>,
-    ) -> Self {
-        let mut call = Self {
+    ) -> Box<Self> {
+        // Boxed where it is made: it is too large to be handed from function to function.
+        let mut call = Box::new(Self {
             replay: Replay::new(Arc::clone(&outgoing.channel)),
             phase: Phase::Trying(Attempts::new(Arc::clone(&outgoing))),
             timer: LazyTimer::new(outgoing.deadline),
@@ -80,7 +81,7 @@ impl Call {
             trailers: None,
             message_is_due: false,
             interception,
-        };
+        });
         let span = call.span();
         let _inside = span.enter();
         if let Some(message) = request {

@@ -11,7 +11,9 @@ use super::channel::ChannelShared;
 /// The messages of a call, length-prefixed, in the order in which they were said.
 pub(super) struct Replay {
     channel: Arc<ChannelShared>,
-    messages: VecDeque<Bytes>,
+    /// The first that is kept. Most calls have no more than that.
+    first: Option<Bytes>,
+    more: VecDeque<Bytes>,
     /// Messages that are no longer kept: the call is committed, and its attempt has them.
     dropped: usize,
     /// Bytes of those that are kept for further attempts.
@@ -26,7 +28,8 @@ impl Replay {
     pub(super) fn new(channel: Arc<ChannelShared>) -> Self {
         Self {
             channel,
-            messages: VecDeque::new(),
+            first: None,
+            more: VecDeque::new(),
             dropped: 0,
             bytes: 0,
             committed: false,
@@ -42,7 +45,11 @@ impl Replay {
                 .replay_bytes
                 .fetch_add(message.len(), Ordering::Relaxed);
         }
-        self.messages.push_back(message);
+        if self.first.is_none() {
+            self.first = Some(message);
+        } else {
+            self.more.push_back(message);
+        }
     }
 
     /// All was said.
@@ -56,22 +63,21 @@ impl Replay {
 
     /// How many messages were said.
     pub(super) fn end(&self) -> usize {
-        self.dropped + self.messages.len()
+        self.dropped + usize::from(self.first.is_some()) + self.more.len()
     }
 
     /// The message of this number, if it was said and is kept.
     pub(super) fn get(&self, number: usize) -> Option<Bytes> {
-        self.messages
-            .get(number.checked_sub(self.dropped)?)
-            .cloned()
+        match number.checked_sub(self.dropped)? {
+            0 => self.first.clone(),
+            behind => self.more.get(behind - 1).cloned(),
+        }
     }
 
     /// The message of a request that consists of it alone.
     pub(super) fn only(&self) -> Option<Bytes> {
-        match (self.dropped, self.messages.len(), self.finished) {
-            (0, 1, true) => self.messages.front().cloned(),
-            _ => None,
-        }
+        let alone = self.dropped == 0 && self.more.is_empty() && self.finished;
+        self.first.clone().filter(|_| alone)
     }
 
     /// More was said than may be kept.
@@ -90,7 +96,8 @@ impl Replay {
             self.release();
             self.committed = true;
         }
-        while self.dropped < number && self.messages.pop_front().is_some() {
+        while self.dropped < number && self.first.is_some() {
+            self.first = self.more.pop_front();
             self.dropped += 1;
         }
     }

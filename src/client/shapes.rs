@@ -44,7 +44,7 @@ impl Channel {
         let body = plan.encode(&message);
         drop(message);
         let (call, limit) = plan.begin(Some(body)).await?;
-        Inbound::of_response(Box::new(call), limit).single().await
+        Inbound::of_response(call, limit).single().await
     }
 
     /// Makes a call of one message that is answered by a stream of them. Returns when the request is on
@@ -72,7 +72,7 @@ impl Channel {
         drop(message);
         let (mut call, limit) = plan.begin(Some(body)).await?;
         poll_fn(|cx| call.poll_open(cx)).await?;
-        Ok(Inbound::of_response(Box::new(call), limit))
+        Ok(Inbound::of_response(call, limit))
     }
 
     /// Makes a call of a stream of messages that is answered by one: see
@@ -186,7 +186,10 @@ impl Plan {
 
     /// Asks the interceptors, and makes the first attempt. Yields the call, and how many bytes its
     /// messages may have.
-    async fn begin(self, request: Option<Result<Bytes, Status>>) -> Result<(Call, usize), Status> {
+    async fn begin(
+        self,
+        request: Option<Result<Bytes, Status>>,
+    ) -> Result<(Box<Call>, usize), Status> {
         let interceptors = self.channel.interceptors;
         let shared = self.channel.shared;
         let headers = RequestHeaders {

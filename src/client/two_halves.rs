@@ -12,7 +12,7 @@ use crate::wire::{Encoding, Metadata, RawMessage, Status};
 
 /// One call, seen from either half.
 pub(super) struct SharedCall {
-    call: Mutex<Call>,
+    call: Mutex<Box<Call>>,
     halves: Arc<Halves>,
     /// Wakes both halves.
     waker: Waker,
@@ -42,7 +42,7 @@ impl Half {
 }
 
 impl SharedCall {
-    pub(super) fn new(call: Call) -> Arc<Self> {
+    pub(super) fn new(call: Box<Call>) -> Arc<Self> {
         let halves = Arc::<Halves>::default();
         Arc::new(Self {
             call: Mutex::new(call),
@@ -51,7 +51,7 @@ impl SharedCall {
         })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Call> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Box<Call>> {
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

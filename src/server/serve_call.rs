@@ -120,7 +120,7 @@ async fn reject(
             .interceptors
             .begin(|| call_start(path.clone(), &halves.connection().peer, received_at))
     {
-        interception.tell(&Err(status.clone()));
+        interception.tell(&Err(Status::clone(status)));
     }
     match rejection.body() {
         "" => halves.answer(rejection.into_response()).await,
@@ -129,7 +129,8 @@ async fn reject(
 }
 
 fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeaders, Rejection> {
-    let (size, fields) = (request_header_list_size(&head), head.headers.len());
+    let size = request_header_list_size(&head.method, &head.uri, &head.headers);
+    let fields = head.headers.len();
     let headers = RequestHeaders::parse(head)?;
     match check_header_list(
         size,
@@ -139,7 +140,7 @@ fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeade
     ) {
         Ok(()) => Ok(headers),
         Err(error) => Err(Rejection::Status {
-            status: error.into(),
+            status: Box::new(error.into()),
             path: Some(headers.path),
             accept_encoding: false,
             content_type: headers.content_type,

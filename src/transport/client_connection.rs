@@ -316,7 +316,7 @@ impl ClientConnection {
         request: http::Request<()>,
     ) -> Result<ClientStream, NotOpened> {
         let state = &self.0.state;
-        let request = state.check_size(request)?;
+        state.check_size(&request)?;
         if !self.is_accepting() {
             return Err(NotOpened::Elsewhere);
         }
@@ -463,13 +463,12 @@ impl ConnectionState {
         }
     }
 
-    fn check_size(&self, request: http::Request<()>) -> Result<http::Request<()>, NotOpened> {
+    fn check_size(&self, request: &http::Request<()>) -> Result<(), NotOpened> {
         let limit = self.peer_header_limit.load(Ordering::Relaxed);
         if limit == 0 {
-            return Ok(request);
+            return Ok(());
         }
-        let (parts, ()) = request.into_parts();
-        let size = request_header_list_size(&parts);
+        let size = request_header_list_size(request.method(), request.uri(), request.headers());
         if size > limit {
             let error = WireError::HeaderListTooLarge { size, limit };
             let text = format!("{error} that {} announced", self.peer);
@@ -477,7 +476,7 @@ impl ConnectionState {
                 Status::new(error.code(), text).unprocessed(),
             ));
         }
-        Ok(http::Request::from_parts(parts, ()))
+        Ok(())
     }
 
     /// What it means that h2 did not open a stream.

@@ -14,6 +14,7 @@
 //! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `large_blocks` | header blocks that h2 would cut |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
+//! | `turn` | no turn of a task for what it does itself |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
@@ -63,6 +64,8 @@ pub(crate) mod server_stream;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+#[cfg(feature = "server")]
+mod turn;
 #[cfg(feature = "server")]
 mod unread;
 

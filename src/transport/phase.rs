@@ -31,6 +31,13 @@ impl PhaseWatch {
         *self.0.borrow()
     }
 
+    /// Whether the phase may be another than this watch has seen. Costs a look, where to wait for that
+    /// costs more.
+    pub(crate) fn has_moved(&self) -> bool {
+        // A server that was dropped has moved for good.
+        self.0.has_changed().unwrap_or(true)
+    }
+
     /// Waits until the server no longer serves. A server that was dropped does not either.
     pub(crate) async fn drain_begins(mut self) {
         let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;

@@ -180,7 +180,12 @@ impl QueueState {
     /// Takes what is queued, so that the handler has room again. Says whether a handler in this very
     /// task waited for that, and is to be polled once more.
     pub(crate) fn take(&mut self, cx: &Context<'_>) -> (BytesMut, bool) {
-        let bytes = self.bytes.split();
+        // The only message so far has a buffer of just its size; the messages of a stream share one.
+        let bytes = if self.messages <= 1 {
+            std::mem::take(&mut self.bytes)
+        } else {
+            self.bytes.split()
+        };
         match self.producer.take() {
             Some(producer) if producer.will_wake(cx.waker()) => (bytes, true),
             Some(producer) => {

@@ -45,7 +45,7 @@ enum Part {
     Head(h2::client::ResponseFuture, Slot),
     /// An answer that is not gRPC, and the start of its body.
     Foreign(h2::RecvStream, NotGrpc, Vec<u8>, Slot),
-    Messages(Box<Messages>, Slot),
+    Messages(Messages, Slot),
     Over,
 }
 
@@ -210,7 +210,7 @@ impl ResponseReader {
                     unreleased: 0,
                     release_step: self.connection.stream_window() / 4,
                 };
-                self.part = Part::Messages(Box::new(messages), slot);
+                self.part = Part::Messages(messages, slot);
                 Ok(Some(Head::Headers(headers)))
             }
             ResponseStart::TrailersOnly(trailers) => Ok(Some(Head::Ended(trailers))),

@@ -7,7 +7,7 @@
 //! Spec: RFC 9113 §5.2.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +40,8 @@ pub(crate) struct SendHalf {
     stall_timeout: Option<Duration>,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Whoever waits for the peer to go away is woken by h2 also when there is room to send.
+    watched: bool,
 }
 
 impl SendHalf {
@@ -51,6 +53,7 @@ impl SendHalf {
             last: false,
             stall_timeout,
             stalled: None,
+            watched: false,
         }
     }
 
@@ -80,6 +83,15 @@ impl SendHalf {
 
     /// Hands over as much as there is room for. Ready when all of it is.
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.watched && !self.pending.is_empty() {
+            // To ask for room would wake the very task that does so, for a turn in which nothing is left
+            // to do.
+            self.watched = false;
+            let mut nobody = Context::from_waker(Waker::noop());
+            if self.stream.poll_reset(&mut nobody).is_ready() {
+                return Poll::Ready(Err(Gone));
+            }
+        }
         while !self.pending.is_empty() {
             self.stream.reserve_capacity(self.pending.len());
             let room = self.stream.capacity();
@@ -144,6 +156,7 @@ impl SendHalf {
     /// Ready when the peer reset the stream, or the connection is lost.
     #[cfg(feature = "server")]
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        self.watched = true;
         self.stream.poll_reset(cx).map(|_| Gone)
     }
 }

@@ -28,6 +28,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::Reason;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
@@ -39,6 +40,7 @@ use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
 use super::server_stream::{ServerStream, Slot};
 use super::timer::after;
+use super::turn::Turn;
 use timers::jittered;
 
 /// After so many new calls their answers are flushed, though more calls wait.
@@ -50,10 +52,11 @@ const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// What a call is, to a connection: something to poll until it has ended.
-pub(crate) type CallFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What a call is, to a connection: something to poll until it has ended. Its memory serves one call
+/// after another, until one waits and takes it along.
+pub(crate) type CallFuture = ReusableBoxFuture<'static, ()>;
 /// Makes a call of a stream.
-pub(crate) type StartCall = Arc<dyn Fn(ServerStream) -> CallFuture + Send + Sync>;
+pub(crate) type StartCall = Arc<dyn Fn(ServerStream, &mut CallFuture) + Send + Sync>;
 
 /// Why a connection ended, for the log.
 #[derive(Debug, thiserror::Error)]
@@ -157,8 +160,11 @@ struct ServerConnection {
     h2: h2::server::Connection<SharedMeter, Bytes>,
     pings: Option<h2::PingPong>,
     meter: SharedMeter,
+    turn: Turn,
     shared: Arc<ConnectionShared>,
     start: StartCall,
+    /// The call that was accepted last.
+    call: CallFuture,
     /// Wakes this task when the server's phase changes.
     phase_changed: PhaseChange,
     timer: Pin<Box<Sleep>>,
@@ -168,7 +174,6 @@ struct ServerConnection {
     idle_since: Option<Instant>,
     /// Since when unread requests have used up the window.
     full_since: Option<Instant>,
-    watching_unread: bool,
     ping_sent_at: Option<Instant>,
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
@@ -206,7 +211,9 @@ impl ServerConnection {
             h2,
             pings,
             meter,
+            turn: Turn::new(),
             start,
+            call: no_call(),
             phase_changed: Box::pin(phase.clone().next()),
             shared: Arc::new(ConnectionShared::new(peer, config, phase, opened_at)),
             timer: Box::pin(sleep_until(opened_at)),
@@ -215,7 +222,6 @@ impl ServerConnection {
             age_limit,
             idle_since: Some(opened_at),
             full_since: None,
-            watching_unread: false,
             ping_sent_at: None,
             drain: None,
             closing_since: None,
@@ -225,13 +231,28 @@ impl ServerConnection {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        self.follow_phase(cx);
-        if !self.watching_unread {
+        let in_new_task = self.turn.begin(cx);
+        if in_new_task {
             self.shared.unread.watched_by(cx);
-            self.watching_unread = true;
+            self.timer_polled = false;
         }
+        if in_new_task || self.shared.phase.has_moved() {
+            self.follow_phase(cx);
+        }
+        let waker = self.turn.waker();
+        let polled = self.poll_turn(cx, &mut Context::from_waker(&waker));
+        self.turn.end();
+        polled
+    }
+
+    /// Does all that can be done. h2 is polled with a waker of its own; the rest wakes the task itself.
+    fn poll_turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        turn: &mut Context<'_>,
+    ) -> Poll<Result<(), ConnectionError>> {
         loop {
-            if let Poll::Ready(end) = self.poll_calls(cx) {
+            if let Poll::Ready(end) = self.poll_calls(cx, turn) {
                 return Poll::Ready(end.map_err(ConnectionError::from));
             }
             // A limit crossed or a time run out may have given h2 new work: a GOAWAY, a PING.
@@ -247,10 +268,15 @@ impl ServerConnection {
     }
 
     /// Accepts what streams there are, and lets h2 read, answer and write frames on the way.
-    fn poll_calls(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+    fn poll_calls(
+        &mut self,
+        cx: &mut Context<'_>,
+        turn: &mut Context<'_>,
+    ) -> Poll<Result<(), h2::Error>> {
         let mut accepted: u32 = 0;
         loop {
-            match self.h2.poll_accept(cx) {
+            self.turn.looks_again();
+            match self.h2.poll_accept(turn) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     self.begin_call(request, respond, cx);
                     accepted += 1;
@@ -290,15 +316,15 @@ impl ServerConnection {
             self.shared.set_peer_header_limit(limit);
         }
         let slot = Slot::take(&self.shared);
-        let mut call = (self.start)(ServerStream::new(request, respond, slot));
+        (self.start)(ServerStream::new(request, respond, slot), &mut self.call);
         // The task that is spawned here ends with its call: when the handler returns, the client goes
         // away, the deadline passes, or this connection is closed and takes the stream with it.
         let waits = match self.shared.config.first_poll {
-            FirstPoll::Inline => call.as_mut().poll(cx).is_pending(),
+            FirstPoll::Inline => self.call.poll(cx).is_pending(),
             FirstPoll::Spawned => true,
         };
         if waits {
-            tokio::spawn(call);
+            tokio::spawn(std::mem::replace(&mut self.call, no_call()));
         }
     }
 
@@ -411,6 +437,10 @@ impl ServerConnection {
         }
         false
     }
+}
+
+fn no_call() -> CallFuture {
+    ReusableBoxFuture::new(std::future::ready(()))
 }
 
 type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;

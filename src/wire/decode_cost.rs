@@ -8,6 +8,10 @@
 //! The scan knows no schema. A field that could be a message because its bytes read as fields is
 //! taken for one, so that text is sometimes counted for more than it costs, and never for less.
 //!
+//! To scan takes longer than to decode. Where the most that a message can cost is little enough, that
+//! will do: [`decode_cost_limit`] knows it from the length, [`decode_cost_bound`] from a glance at
+//! each byte.
+//!
 //! Spec: Protocol Buffers §Encoding (Message Structure).
 
 use crate::spec::protobuf::{
@@ -20,8 +24,28 @@ pub const SCANNED_FROM: usize = 1024;
 const ELEMENT: usize = 160;
 /// How deep the scan looks into messages within messages.
 const DEPTH: u8 = 4;
+/// The bits of a key's first byte that are the wire type.
+const WIRE_TYPE: u8 = (1 << WIRE_TYPE_BITS) - 1;
 
-/// About how many bytes of memory `message` takes decoded. At least its length, at most 161 times.
+/// The most that a message of so many bytes can cost: every two bytes are an element.
+#[must_use]
+pub const fn decode_cost_limit(length: usize) -> usize {
+    length.saturating_add((length / 2).saturating_mul(ELEMENT))
+}
+
+/// More than `message` costs, or just as much: every byte that could be the first of an element's key
+/// is taken for one.
+#[must_use]
+pub fn decode_cost_bound(message: &[u8]) -> usize {
+    let keys = message
+        .iter()
+        .filter(|byte| *byte & WIRE_TYPE == LENGTH_DELIMITED);
+    message
+        .len()
+        .saturating_add(keys.count().saturating_mul(ELEMENT))
+}
+
+/// About how many bytes of memory `message` takes decoded. At least its length, at most 81 times.
 #[must_use]
 pub fn decode_cost(message: &[u8]) -> usize {
     if message.len() < SCANNED_FROM {
@@ -75,6 +99,13 @@ fn take<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 }
 
 fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    // Almost all have one byte.
+    if let Some((&byte, rest)) = bytes.split_first()
+        && byte < 0x80
+    {
+        *bytes = rest;
+        return Some(u64::from(byte));
+    }
     let mut value: u64 = 0;
     let mut shift = 0;
     for _ in 0..VARINT_BYTES_LIMIT {

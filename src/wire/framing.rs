@@ -269,7 +269,8 @@ impl Deframer {
     }
 
     /// How large the buffer should be to hold `length` bytes and grow well: room for the whole
-    /// message, but at most 64 KiB or twice what really came.
+    /// message, but at most 64 KiB or twice what really came. Where whole messages pile up, twice what
+    /// came: with less, each chunk would move all that lies there.
     fn wanted_capacity(&self, length: usize, newest: &[u8]) -> usize {
         let first = if self.buffer.is_empty() {
             newest
@@ -279,8 +280,11 @@ impl Deframer {
         let Some(&[_, a, b, c, d, _, ..]) = first.get(..) else {
             return length;
         };
-        let growth = length.saturating_mul(2).max(FIRST_ALLOCATION_LIMIT);
-        total_length([a, b, c, d]).min(growth).max(length)
+        let twice = length.saturating_mul(2);
+        match total_length([a, b, c, d]) {
+            total if total > length => total.min(twice.max(FIRST_ALLOCATION_LIMIT)),
+            _ => twice,
+        }
     }
 
     fn peek_prefix(&self) -> Option<[u8; PREFIX_LENGTH]> {

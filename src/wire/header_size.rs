@@ -9,8 +9,7 @@
 //!
 //! Spec: RFC 9113 §6.5.2, §10.5.1, gRPC-HTTP2 §Requests (Custom-Metadata).
 
-use http::HeaderMap;
-use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 
 use crate::spec::http2::{FIELD_OVERHEAD, pseudo};
 use crate::wire::error::WireError;
@@ -29,22 +28,19 @@ pub fn header_list_size(headers: &HeaderMap) -> usize {
 
 /// The size of a request's header list, with its pseudo-header fields.
 #[must_use]
-pub fn request_header_list_size(request: &Parts) -> usize {
+pub fn request_header_list_size(method: &Method, uri: &Uri, headers: &HeaderMap) -> usize {
     let pseudo_header_fields = [
-        (pseudo::METHOD, Some(request.method.as_str())),
-        (pseudo::SCHEME, request.uri.scheme_str()),
+        (pseudo::METHOD, Some(method.as_str())),
+        (pseudo::SCHEME, uri.scheme_str()),
         (
             pseudo::AUTHORITY,
-            request.uri.authority().map(|authority| authority.as_str()),
+            uri.authority().map(|authority| authority.as_str()),
         ),
-        (
-            pseudo::PATH,
-            request.uri.path_and_query().map(|path| path.as_str()),
-        ),
+        (pseudo::PATH, uri.path_and_query().map(|path| path.as_str())),
     ];
     let fields = pseudo_header_fields.into_iter();
     let sizes = fields.filter_map(|(name, value)| Some(field_size(name.len(), value?.len())));
-    header_list_size(&request.headers) + sizes.sum::<usize>()
+    header_list_size(headers) + sizes.sum::<usize>()
 }
 
 /// Checks a header list against the limits on its size and on the number of its fields.

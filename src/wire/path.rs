@@ -39,12 +39,8 @@ impl MethodPath {
     pub fn parse(path: PathAndQuery) -> Result<Self, WireError> {
         // Not `path()`, which would leave out the query and so find the wrong method.
         let text = path.as_str();
-        match text
-            .strip_prefix('/')
-            .and_then(|names| names.rsplit_once('/'))
-        {
-            Some((service, method)) if !service.is_empty() && !method.is_empty() => {
-                let slash = 1 + service.len();
+        match text.bytes().rposition(|byte| byte == b'/') {
+            Some(slash) if text.starts_with('/') && slash > 1 && slash + 1 < text.len() => {
                 Ok(Self { path, slash })
             }
             Some(_) | None => Err(WireError::InvalidPath(quote(text.as_bytes()))),

@@ -24,6 +24,7 @@
 //!
 //! Spec: gRPC-HTTP2 §Requests (Request-Headers, Call-Definition), RFC 9113 §8.3.1, gRFC A41.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderValue};
@@ -74,8 +75,8 @@ pub enum Rejection {
     Http(StatusCode),
     /// It is gRPC and breaks a rule: answer with Trailers-Only.
     Status {
-        /// How the call ends.
-        status: Status,
+        /// How the call ends. In a box, which few requests ever need.
+        status: Box<Status>,
         /// Which method was called, where that can be read.
         path: Option<MethodPath>,
         /// Whether the answer lists the codings that we can read, because the request's is not
@@ -103,7 +104,7 @@ impl RequestHeaders {
         };
         let reject = |error: WireError, path| Rejection::Status {
             accept_encoding: matches!(error, WireError::UnsupportedRequestEncoding(_)),
-            status: error.into(),
+            status: Box::new(error.into()),
             path,
             content_type,
         };
@@ -140,13 +141,19 @@ impl RequestHeaders {
     /// many attempts went before, if there were any. gRFC A6 §Exposed Retry Metadata.
     #[must_use]
     pub fn to_attempt(&self, timeout: Option<Duration>, previous_attempts: u32) -> Request<()> {
-        let mut headers = HeaderMap::with_capacity(FIXED_FIELDS + self.metadata.capacity());
-        if let Some(timeout) = timeout {
-            headers.insert(TIMEOUT, format_timeout(timeout));
-        }
-        headers.insert(TE, HeaderValue::from_static(TRAILERS));
-        headers.insert(CONTENT_TYPE, self.content_type.header_value());
-        headers.insert(USER_AGENT, OWN_NAME);
+        let heads = match self.content_type {
+            ContentType::Grpc => &*HEADS,
+            ContentType::GrpcProto => &*HEADS_PROTO,
+        };
+        let mut headers = match timeout {
+            None => heads.untimed.clone(),
+            Some(timeout) => {
+                let mut headers = heads.timed.clone();
+                headers.insert(TIMEOUT, format_timeout(timeout));
+                headers
+            }
+        };
+        headers.reserve(self.metadata.capacity());
         // A field that says "not compressed" would only cost bytes.
         if self.encoding != Encoding::Identity {
             headers.insert(ENCODING, self.encoding.header_value());
@@ -226,7 +233,7 @@ impl Rejection {
                 content_type,
             } => {
                 let trailers = Trailers {
-                    outcome: Err(status),
+                    outcome: Err(*status),
                     metadata: Metadata::new(),
                 };
                 let mut response = trailers.into_trailers_only(content_type);
@@ -299,5 +306,29 @@ const OWN_NAME: HeaderValue =
 /// The media type of what people read.
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
-/// How many fields there are beside the metadata, at most.
-const FIXED_FIELDS: usize = 6;
+/// The fields of almost every request, ready to be copied.
+static HEADS: LazyLock<Heads> = LazyLock::new(|| Heads::new(ContentType::Grpc));
+
+/// The same for a request that names the subtype.
+static HEADS_PROTO: LazyLock<Heads> = LazyLock::new(|| Heads::new(ContentType::GrpcProto));
+
+struct Heads {
+    untimed: HeaderMap,
+    /// With a place for the timeout, which comes first. gRPC-HTTP2 §Requests.
+    timed: HeaderMap,
+}
+
+impl Heads {
+    fn new(content_type: ContentType) -> Self {
+        let fields = [
+            (TIMEOUT, HeaderValue::from_static("")),
+            (TE, HeaderValue::from_static(TRAILERS)),
+            (CONTENT_TYPE, content_type.header_value()),
+            (USER_AGENT, OWN_NAME),
+        ];
+        Self {
+            untimed: fields.iter().skip(1).cloned().collect(),
+            timed: fields.into_iter().collect(),
+        }
+    }
+}

@@ -24,11 +24,11 @@ use http::header::{HeaderMap, HeaderValue};
 use http::response::Parts;
 use http::{Response, StatusCode};
 
-use crate::spec::grpc::{ACCEPT_ENCODING, CONTENT_TYPE, ENCODING, STATUS};
+use crate::spec::grpc::{ACCEPT_ENCODING, CONTENT_TYPE, ENCODING, names};
 use crate::wire::compression::{AcceptEncoding, Encoding};
 use crate::wire::content_type::ContentType;
 use crate::wire::error::{WireError, quote};
-use crate::wire::metadata::Metadata;
+use crate::wire::metadata::{Metadata, check_binary};
 use crate::wire::status::Status;
 use crate::wire::tables::code_for_http_status;
 use crate::wire::trailers::Trailers;
@@ -105,16 +105,16 @@ impl ResponseStart {
         match (status.is_informational(), end_stream) {
             (true, true) => return Err(WireError::InterimResponseEnded(status)),
             (true, false) => return Ok(Self::Interim),
-            // Not before the stream's end: until then a grpc-status has no meaning.
-            (false, true) if headers.contains_key(STATUS) => {
-                return Ok(Self::TrailersOnly(Trailers::parse(headers, status)));
-            }
             (false, _) => {}
         }
-        let content_type = headers.get(CONTENT_TYPE);
-        let Some(known) = content_type.and_then(|value| ContentType::parse(value.as_bytes()))
-        else {
-            let content_type = content_type.cloned();
+        let fields = Fields::read(&headers);
+        // Not before the stream's end: until then a grpc-status has no meaning.
+        if end_stream && fields.has_status {
+            return Ok(Self::TrailersOnly(Trailers::parse(headers, status)));
+        }
+        let known = fields.content_type.map(HeaderValue::as_bytes);
+        let Some(content_type) = known.and_then(ContentType::parse) else {
+            let content_type = fields.content_type.cloned();
             return Ok(Self::NotGrpc(NotGrpc {
                 http_status: status,
                 content_type,
@@ -123,16 +123,60 @@ impl ResponseStart {
         if end_stream {
             return Ok(Self::TrailersOnly(Trailers::parse(headers, status)));
         }
-        let encoding = headers
-            .get(ENCODING)
+        let encoding = fields
+            .encoding
             .map_or(Ok(Encoding::Identity), parse_encoding)?;
-        let accepts = headers.contains_key(ACCEPT_ENCODING);
+        if let Some(broken) = fields.broken {
+            return Err(broken);
+        }
         Ok(Self::Headers(ResponseHeaders {
-            content_type: known,
+            content_type,
             encoding,
-            accept_encoding: accepts.then(|| AcceptEncoding::parse(&headers)),
-            metadata: Metadata::from_headers(headers)?,
+            accept_encoding: fields.accept_encoding,
+            metadata: if fields.has_metadata {
+                Metadata::from_checked_headers(headers)
+            } else {
+                Metadata::new()
+            },
         }))
+    }
+}
+
+/// What the fields of a response's first block say, the first of each name.
+#[derive(Default)]
+struct Fields<'a> {
+    has_status: bool,
+    content_type: Option<&'a HeaderValue>,
+    encoding: Option<&'a HeaderValue>,
+    accept_encoding: Option<AcceptEncoding>,
+    /// There are others.
+    has_metadata: bool,
+    /// What is wrong with them.
+    broken: Option<WireError>,
+}
+
+impl<'a> Fields<'a> {
+    // One pass, since this is done for every call: most responses have less than five fields.
+    fn read(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                names::STATUS => fields.has_status = true,
+                names::CONTENT_TYPE => fields.content_type = fields.content_type.or(Some(value)),
+                names::ENCODING => fields.encoding = fields.encoding.or(Some(value)),
+                names::ACCEPT_ENCODING => {
+                    let accepted = fields.accept_encoding.unwrap_or(AcceptEncoding::IDENTITY);
+                    fields.accept_encoding = Some(accepted.with_list(value.as_bytes()));
+                }
+                name => {
+                    fields.has_metadata = true;
+                    if let Err(error) = check_binary(name, value) {
+                        fields.broken.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        fields
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Status {
     pub details: Bytes,
     /// Trailing metadata that goes with the failure.
     pub metadata: Metadata,
+    /// Initial metadata that a client had received before, of a call whose response is one message; that
+    /// of a stream is had from the stream. A server sends none with a status.
+    pub headers: Metadata,
     /// Who says so.
     pub origin: Origin,
     /// The server's application has certainly not seen the request, so that the call can be made
@@ -90,6 +93,7 @@ impl Status {
             message: message.into(),
             details: Bytes::new(),
             metadata: Metadata::new(),
+            headers: Metadata::new(),
             origin: Origin::Local,
             unprocessed: false,
         }

@@ -12,10 +12,6 @@ use crate::wire::status::Code;
 /// The code for FLOW_CONTROL_ERROR. The document says INTERNAL; grpc-go says RESOURCE_EXHAUSTED.
 pub const FLOW_CONTROL_VIOLATION: Code = Code::Internal;
 
-/// The code for HTTP 431 (Request Header Fields Too Large). The document and grpc-java say
-/// INTERNAL; grpc-go says UNKNOWN. It matters because h2 itself answers 431.
-pub const HEADER_FIELDS_TOO_LARGE: Code = Code::Internal;
-
 /// The code of a call whose stream the peer reset, by the error code of RST_STREAM.
 ///
 /// CANCEL becomes CANCELLED; a client whose own deadline has passed says DEADLINE_EXCEEDED instead.
@@ -52,8 +48,9 @@ pub const fn code_for_http_status(status: u16) -> Code {
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
-        431 => HEADER_FIELDS_TOO_LARGE,
         429 | 502 | 503 | 504 => Code::Unavailable,
+        // 431 (Request Header Fields Too Large) among them, which h2 itself answers: the document has
+        // no row for it. grpc-java says INTERNAL there.
         _ => Code::Unknown,
     }
 }

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::spec::grpc::{CONTENT_TYPE, MESSAGE, STATUS, STATUS_DETAILS};
+use crate::spec::grpc::{CONTENT_TYPE, MESSAGE, STATUS, STATUS_DETAILS, names};
 use crate::wire::content_type::ContentType;
 use crate::wire::error::{WireError, quote};
 use crate::wire::header_size::{STATUS_FIELD_SIZE, header_list_size};
@@ -47,12 +47,23 @@ impl Trailers {
     /// Reads the trailers of a response with this HTTP status.
     #[must_use]
     pub fn parse(headers: HeaderMap, http_status: StatusCode) -> Self {
-        let outcome = read_outcome(&headers, http_status);
-        let broken = headers
-            .iter()
-            .filter(|(name, _)| **name != STATUS_DETAILS)
-            .find_map(|(name, value)| check_binary(name.as_str(), value).err());
-        let metadata = Metadata::from_checked_headers(headers);
+        let Fields {
+            status,
+            repeated,
+            message,
+            has_metadata,
+            broken,
+        } = Fields::read(&headers);
+        let outcome = match status {
+            None => Err(status_without_grpc(http_status, WireError::MissingStatus)),
+            Some(_) if repeated => read_outcome(Err(WireError::RepeatedStatus), message, &headers),
+            Some(status) => read_outcome(read_code(status.as_bytes()), message, &headers),
+        };
+        let metadata = if has_metadata {
+            Metadata::from_checked_headers(headers)
+        } else {
+            Metadata::new()
+        };
         match (outcome, broken) {
             (Ok(()), None) => Self {
                 outcome: Ok(()),
@@ -199,29 +210,58 @@ fn shrink(
     }
 }
 
-fn read_outcome(headers: &HeaderMap, http_status: StatusCode) -> Result<(), Status> {
-    let mut values = headers.get_all(STATUS).into_iter();
-    let Some(value) = values.next() else {
-        return Err(status_without_grpc(http_status, WireError::MissingStatus));
-    };
-    let code = match read_code(value.as_bytes()) {
-        _ if values.next().is_some() => Err(WireError::RepeatedStatus),
-        other => other,
-    };
-    let text = headers
-        .get(MESSAGE)
-        .map_or(Cow::Borrowed(""), |text| percent_decode(text.as_bytes()));
+/// What the fields of trailers say.
+#[derive(Default)]
+struct Fields<'a> {
+    status: Option<&'a HeaderValue>,
+    /// There are several.
+    repeated: bool,
+    message: Option<&'a HeaderValue>,
+    /// There are others, or details.
+    has_metadata: bool,
+    /// What is wrong with them.
+    broken: Option<WireError>,
+}
+
+impl<'a> Fields<'a> {
+    // One pass, since this is done for every call: most trailers have one field or two.
+    fn read(headers: &'a HeaderMap) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match name.as_str() {
+                names::STATUS => fields.repeated = fields.status.replace(value).is_some(),
+                names::MESSAGE => fields.message = fields.message.or(Some(value)),
+                // Details that cannot be read are left out.
+                names::STATUS_DETAILS => fields.has_metadata = true,
+                name => {
+                    fields.has_metadata = true;
+                    if let Err(error) = check_binary(name, value) {
+                        fields.broken.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        fields
+    }
+}
+
+fn read_outcome(
+    code: Result<Option<Code>, WireError>,
+    message: Option<&HeaderValue>,
+    headers: &HeaderMap,
+) -> Result<(), Status> {
+    let text = || message.map_or(Cow::Borrowed(""), |text| percent_decode(text.as_bytes()));
     match code {
         Ok(None) => Ok(()),
         Ok(Some(code)) => {
             let details = read_details(headers, code).unwrap_or_default();
-            let mut status = Status::new(code, text.into_owned()).with_details(details);
+            let mut status = Status::new(code, text().into_owned()).with_details(details);
             status.origin = Origin::Peer;
             Err(status)
         }
         // The text is the peer's, and may be all that tells what happened.
-        Err(error) if text.is_empty() => Err(error.into()),
-        Err(error) => Err(Status::new(error.code(), format!("{error}: {text}"))),
+        Err(error) if message.is_none_or(HeaderValue::is_empty) => Err(error.into()),
+        Err(error) => Err(Status::new(error.code(), format!("{error}: {}", text()))),
     }
 }
 

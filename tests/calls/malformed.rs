@@ -493,6 +493,7 @@ async fn header_blocks_are_hpack() {
         ("an integer that overflows",      hpack(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]), NO_HPACK),
         ("zeros in an integer for ever",   hpack(&[0xff, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00]), NO_HPACK),
         ("a name past the tables",         hpack(b"\x7e\x01b"),                         NO_HPACK),
+        ("a name far past them",           hpack(b"\x7f\x07\x00"),                      NO_HPACK), // 70
         ("a name without an end",          hpack(b"\x00\x05x-a"),                       NO_HPACK),
         ("no value",                       hpack(b"\x00\x03x-a"),                       NO_HPACK),
         ("a value without an end",         hpack(b"\x00\x03x-a\x05b"),                  NO_HPACK),

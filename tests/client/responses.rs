@@ -65,6 +65,41 @@ async fn p095_metadata_of_trailers_only_is_trailing_metadata() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn p093_initial_metadata_of_a_call_that_fails_comes_with_its_status() {
+    let seen = [("x-seen", "here")];
+    let failed = [("grpc-status", "9"), ("x-why", "so")];
+    let status = unary_to(async |server, stream| {
+        let bytes = [headers_with(stream, &seen), trailers(stream, &failed)];
+        server.write(&bytes.concat()).await;
+    })
+    .await
+    .unwrap_err();
+    assert_eq!(status.code, Code::FailedPrecondition);
+    assert_eq!(status.headers.get("x-seen"), Some("here"));
+    assert_eq!(status.headers.get("x-why"), None);
+    assert_eq!(status.metadata.get("x-why"), Some("so"));
+    assert_eq!(status.metadata.get("x-seen"), None);
+
+    // Of a response that breaks a rule, too, and of one to a stream.
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let client = async {
+        let (mut outbound, inbound) = bidi(&channel, ()).await;
+        outbound.finish().unwrap();
+        inbound.single().await.unwrap_err()
+    };
+    let (status, _server) = tokio::join!(client, async {
+        let mut server = line.accept().await;
+        let stream = server.request().await.stream;
+        let bytes = [headers_with(stream, &seen), trailers_ok(stream)];
+        server.write(&bytes.concat()).await;
+        server
+    });
+    assert_eq!(status.code, Code::Unimplemented);
+    assert_eq!(status.headers.get("x-seen"), Some("here"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn p097_a_second_header_block_that_ends_nothing_breaks_the_stream() {
     let mut line = Line::new();
     let channel = line.channel.clone();

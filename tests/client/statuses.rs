@@ -143,7 +143,7 @@ async fn p111_without_grpc_status_the_http_status_is_looked_up() {
         ("403", Code::PermissionDenied),
         ("404", Code::Unimplemented),
         ("429", Code::Unavailable),
-        ("431", Code::Internal),
+        ("431", Code::Unknown),
         ("502", Code::Unavailable),
         ("503", Code::Unavailable),
         ("504", Code::Unavailable),

@@ -5,6 +5,9 @@
 | file | judge |
 |------|-------|
 | `matrix.py`, `peers/` | gRPC's interop tests, against other implementations in both directions |
+| `conformance.py`, `conformance/` | the Connect conformance suite, as far as it is about gRPC |
+| `h2spec.py` | h2spec: HTTP/2 and HPACK, against our server |
+| `field.py`, `tools/` | tools of the field, which must work with our server as they are |
 
 Without `--record` the run is compared with the recorded one: it fails when a case fails, and when a number
 has dropped. With `--record` it writes `record.json` and, from it, SCOREBOARD.md. A judge that cannot be had
@@ -19,14 +22,17 @@ import pathlib
 import sys
 import time
 
+import field
 import matrix
 import scoreboard
+from conformance import Conformance
+from h2spec import H2spec
 from programs import PACKAGE, SCRATCH, NotHere, make_certificates
 
 
 def all_judges(program):
     """Each has a `name`, `prepare()`, which gives its version or raises `NotHere`, and `run()`, which yields results."""
-    return [*matrix.judges(program)]
+    return [*matrix.judges(program), Conformance(), H2spec(program), *field.judges(program)]
 
 
 def main():
@@ -83,6 +89,8 @@ def settle(run, judges, record):
         scoreboard.write(run)
     else:
         recorded = scoreboard.Run.from_json(scoreboard.RECORD.read_text())
+        if scoreboard.format_scoreboard(recorded) != scoreboard.SCOREBOARD.read_text():
+            problems.append("SCOREBOARD.md is not what record.json says")
         problems += scoreboard.drops(recorded, run, {judge.name for judge in judges})
     passed = sum(result.passed for result in run.results)
     failed = sum(len(result.failed) for result in run.results)

@@ -8,9 +8,13 @@ import subprocess
 
 from cases import CASES
 from peers.barewire import Barewire
+from peers.cpp import Cpp
 from peers.go import Go
+from peers.java import Java
+from peers.node import Node
 from peers.python import Python
-from programs import NotHere, free_port, last_line, serving
+from peers.ruby import Ruby
+from programs import free_port, last_line, serving
 from results import count
 
 JUDGE = "gRPC interop"
@@ -18,7 +22,7 @@ JUDGE = "gRPC interop"
 # grpc-go's own script allows 20 s.
 CASE_TIMEOUT = 30
 
-PEERS = [Go, Python]
+PEERS = [Cpp, Go, Java, Node, Python, Ruby]
 
 
 def judges(program):

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,8 @@ SERVER_NAME = "foo.test.google.fr"
 
 START_TIMEOUT = 30
 
+STACK_TRACE = re.compile(r"at \S+\(|\.\.\. \d+ more$")
+
 
 class NotHere(Exception):
     """A judge cannot be had on this machine."""
@@ -33,8 +36,10 @@ def output(*command, **options):
 
 
 def last_line(text):
-    lines = text.strip().splitlines()
-    return lines[-1].strip() if lines else "nothing was said"
+    """The last line that says something, which those of Java's stack traces do not."""
+    lines = [line.strip() for line in text.splitlines()]
+    said = [line for line in lines if line and not STACK_TRACE.match(line)]
+    return said[-1] if said else "nothing was said"
 
 
 def find_program(name):
@@ -44,13 +49,21 @@ def find_program(name):
     return path
 
 
-def go_install(module, version, name=None):
-    """A program of a Go module, built once; gives its path."""
-    folder = SCRATCH / "go" / f"{module.rsplit('/', 1)[-1] if name is None else name}-{version}"
-    program = folder / module.rsplit("/", 1)[-1]
+def go_install(package, version, name=None, pins=()):
+    """A program of a Go module, built once; gives its path.
+
+    It is built in a module of its own, since `go install` also wants the list of all versions there are,
+    and not every proxy has that. `pins` are `MODULE@VERSION`, for programs that do not lock what they need.
+    """
+    program_name = package.rsplit("/", 1)[-1]
+    folder = SCRATCH / "go" / f"{program_name if name is None else name}-{version}"
+    program = folder / program_name
     if not program.exists():
-        environment = {**os.environ, "GOBIN": str(folder), "GOFLAGS": "-modcacherw"}
-        output(find_program("go"), "install", f"{module}@{version}", env=environment)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "go.mod").write_text("module judges\n")
+        options = {"cwd": folder, "env": {**os.environ, "GOFLAGS": "-modcacherw"}}
+        output(find_program("go"), "get", f"{package}@{version}", *pins, **options)
+        output(find_program("go"), "build", "-o", program, package, **options)
     return program
 
 

@@ -44,7 +44,7 @@ class Run:
 
 
 def today():
-    return datetime.datetime.now(datetime.UTC).date().isoformat()
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def drops(recorded, run, names):

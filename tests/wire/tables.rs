@@ -42,8 +42,7 @@ fn p111_an_http_status_has_a_code_when_grpc_status_is_missing() {
             403 => Code::PermissionDenied,
             404 => Code::Unimplemented,
             429 | 502 | 503 | 504 => Code::Unavailable,
-            431 => Code::Internal, // D2
-            _ => Code::Unknown,    // 200, 418, 505, 800 among them
+            _ => Code::Unknown, // 200, 418, 431 (D2), 505, 800 among them
         };
         assert_eq!(code_for_http_status(status), code, "{status}");
     }

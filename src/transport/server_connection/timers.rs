@@ -5,7 +5,6 @@
 //!
 //! Spec: RFC 9113 §6.7, §6.8; gRFC A8, A9.
 
-use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -46,54 +45,57 @@ impl ServerConnection {
 
     /// What runs out of time next.
     fn next_due(&mut self) -> Option<(Instant, Due)> {
-        let config = Arc::clone(&self.shared.config);
         if let Some(since) = self.closing_since {
-            let over = after(since, config.goaway_linger);
+            let over = after(since, self.shared.config.goaway_linger);
             return (!self.farewell_over).then_some((over, Due::Farewell));
         }
-        let stalled = self.full_since();
-        let idle = config
-            .max_connection_idle
-            .and_then(|idle| self.idle_until(idle));
-        let meter = self.meter.lock();
-        let counts = meter.counts();
-        let settings = match (counts.settings, counts.settings_acked) {
-            (false, _) => Some((after(self.opened_at, config.preface_timeout), Due::Settings)),
-            (true, false) => Some((
-                after(self.opened_at, config.settings_ack_timeout),
-                Due::SettingsAck,
-            )),
-            (true, true) => None,
+        let stalled_since = self.full_since();
+        let idle_since = match self.shared.config.max_connection_idle {
+            Some(_) => self.idle_since(),
+            None => None,
         };
-        let header_block = counts
-            .header_block_since
-            .map(|since| (after(since, config.header_block_timeout), Due::HeaderBlock));
-        let keepalive = config.keepalive_time.map(|time| match self.ping_sent_at {
-            Some(sent) => (after(sent, config.keepalive_timeout), Due::Keepalive),
-            None => (after(counts.last_read_at, time), Due::Keepalive),
-        });
-        let farewell = match &self.drain {
-            Some(drain) => [
-                drain.cut_at.map(|at| (at, Due::Grace)),
-                (!drain.refusing).then(|| {
-                    (
-                        after(drain.began_at, config.drain_ping_timeout),
-                        Due::DrainPing,
-                    )
-                }),
-            ],
-            None => [
-                self.age_limit.map(|at| (at, Due::Age)),
-                idle.map(|at| (at, Due::Idle)),
-            ],
-        };
-        let stalled =
-            stalled.map(|since| (after(since, config.stalled_stream_timeout), Due::Stalled));
-        [settings, header_block, keepalive, stalled]
-            .into_iter()
-            .chain(farewell)
-            .flatten()
-            .min_by_key(|(at, _)| *at)
+        let config = &self.shared.config;
+        let mut next = Next(None);
+        {
+            let meter = self.meter.lock();
+            let counts = meter.counts();
+            if !counts.settings {
+                next.or(self.opened_at, config.preface_timeout, Due::Settings);
+            } else if !counts.settings_acked {
+                next.or(
+                    self.opened_at,
+                    config.settings_ack_timeout,
+                    Due::SettingsAck,
+                );
+            }
+            if let Some(since) = counts.header_block_since {
+                next.or(since, config.header_block_timeout, Due::HeaderBlock);
+            }
+            match (config.keepalive_time, self.ping_sent_at) {
+                (Some(_), Some(sent)) => next.or(sent, config.keepalive_timeout, Due::Keepalive),
+                (Some(time), None) => next.or(counts.last_read_at, time, Due::Keepalive),
+                (None, _) => {}
+            }
+        }
+        if let Some(since) = stalled_since {
+            next.or(since, config.stalled_stream_timeout, Due::Stalled);
+        }
+        if let Some(drain) = &self.drain {
+            if let Some(at) = drain.cut_at {
+                next.or(at, Duration::ZERO, Due::Grace);
+            }
+            if !drain.refusing {
+                next.or(drain.began_at, config.drain_ping_timeout, Due::DrainPing);
+            }
+            return next.0;
+        }
+        if let Some(at) = self.age_limit {
+            next.or(at, Duration::ZERO, Due::Age);
+        }
+        if let (Some(since), Some(idle)) = (idle_since, config.max_connection_idle) {
+            next.or(since, idle, Due::Idle);
+        }
+        next.0
     }
 
     /// Since when requests that nobody reads have used up the window.
@@ -106,14 +108,13 @@ impl ServerConnection {
         }
     }
 
-    /// When the connection has been without streams for too long.
-    fn idle_until(&mut self, idle: Duration) -> Option<Instant> {
+    /// Since when the connection has been without streams.
+    fn idle_since(&mut self) -> Option<Instant> {
         if self.h2.has_streams() {
             self.idle_since = None;
             return None;
         }
-        let since = *self.idle_since.get_or_insert_with(Instant::now);
-        Some(after(since, idle))
+        Some(*self.idle_since.get_or_insert_with(Instant::now))
     }
 
     /// Acts on a time that has run out. Says whether h2 has new work.
@@ -178,6 +179,19 @@ impl ServerConnection {
                 let _ = pings.poll_pong(&mut cx);
                 pings.send_ping(h2::Ping::opaque()).is_ok()
             }
+        }
+    }
+}
+
+/// The first of several times.
+struct Next(Option<(Instant, Due)>);
+
+impl Next {
+    /// Or this one, `time` after `since`, if that is earlier.
+    fn or(&mut self, since: Instant, time: Duration, due: Due) {
+        let at = after(since, time);
+        if self.0.is_none_or(|(first, _)| at < first) {
+            self.0 = Some((at, due));
         }
     }
 }

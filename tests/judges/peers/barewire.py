@@ -1,7 +1,7 @@
-"""barewire itself: `barewire interop`."""
+"""barewire itself: `barewire interop`, and `barewire serve` for the judges that need no other program."""
 
 from peers.flags import client_flags, server_flags
-from programs import output
+from programs import CERTIFICATES, output
 
 
 class Barewire:
@@ -21,3 +21,8 @@ class Barewire:
     def client(self, case, port, tls):
         flags = ["--server_host=localhost", f"--server_port={port}", f"--test_case={case}"]
         return [self.program, "interop", "client", *flags, *client_flags(tls)]
+
+    def serve(self, port, tls):
+        """Serves the tutorials, with health and reflection."""
+        certificate = [f"--tls-cert={CERTIFICATES / 'server.pem'}", f"--tls-key={CERTIFICATES / 'server.key'}"]
+        return [self.program, "serve", f"--addr=127.0.0.1:{port}", *(certificate if tls else [])]
