@@ -1,0 +1,108 @@
+"""Counts instructions of user space, by valgrind's callgrind."""
+
+import collections
+import re
+
+from programs import PACKAGE, SCRATCH, find_tool, output
+
+# callgrind takes each byte that `rep movsb` copies for an instruction, the processor does not. Without
+# it glibc copies 32 bytes at a time.
+COPY_IN_LOOPS = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-ERMS,-FSRM"
+OUT = SCRATCH / "callgrind.out"
+
+
+def version():
+    return output([find_tool("valgrind", "valgrind"), "--version"]).strip()
+
+
+def under():
+    """The words before a command whose instructions are counted."""
+    OUT.unlink(missing_ok=True)
+    return ["env", COPY_IN_LOOPS, find_tool("valgrind", "valgrind"), "--tool=callgrind", f"--callgrind-out-file={OUT}"]
+
+
+def total():
+    """Instructions of the program that ran under callgrind last."""
+    return int(re.search(r"^(?:summary|totals): (\d+)", OUT.read_text(), re.MULTILINE)[1])
+
+
+class Profile:
+    """Where the instructions of the last run are. Profiles can be subtracted and divided."""
+
+    def __init__(self):
+        # (function, file, line) → instructions of its own. What was inlined has the function that it
+        # became part of, and the file and line where its text is.
+        self.own = collections.Counter()
+        # Function → instructions that the C library took for it, to copy and to allocate.
+        self.library = collections.Counter()
+
+    @classmethod
+    def read(cls):
+        profile, names = cls(), {}
+        function = file = callee = callee_file = None
+        called = False
+        line = 0
+        for text in OUT.read_text().splitlines():
+            if named := re.match(r"(c?)(fn|f[lie]|ob)=(\(\d+\))(?: (.+))?", text):
+                of_callee, kind, number, name = named.groups()
+                key = (kind if kind in ("fn", "ob") else "file", number)
+                names.setdefault(key, name)
+                if kind == "fn" and of_callee:
+                    callee = names[key]
+                elif kind == "fn":
+                    function = names[key]
+                elif kind != "ob" and of_callee:
+                    callee_file = names[key]
+                elif kind != "ob":
+                    file = names[key]
+                # Without a word about it, the file of what is called is the caller's.
+                if kind == "fn" and not of_callee:
+                    callee_file = None
+            elif text.startswith("calls="):
+                called = True
+            elif text[:1] in tuple("+-*0123456789"):
+                position, count, *_ = text.split()
+                line = place(position, line)
+                if not called:
+                    profile.own[function, part_of(file), line] += int(count)
+                elif part_of(callee_file or file) == LIBRARY:
+                    profile.library[function] += int(count)
+                called, callee_file = False, None
+        return profile
+
+    def since(self, before, calls):
+        """What so many calls more have cost, each of them."""
+        made = Profile()
+        for name in ("own", "library"):
+            more = getattr(self, name).copy()
+            more.subtract(getattr(before, name))
+            setattr(made, name, collections.Counter({key: count / calls for key, count in more.items() if count > 0}))
+        return made
+
+    def by(self, what):
+        """Own instructions, by what `what` makes of function, file and line; the largest first."""
+        sums = collections.Counter()
+        for key, count in self.own.items():
+            sums[what(*key)] += count
+        return dict(sums.most_common())
+
+
+LIBRARY = "libc"
+
+
+def place(position, line):
+    """The line that a cost is of: absolute, or as far from the last one."""
+    if position == "*":
+        return line
+    return line + int(position) if position[0] in "+-" else int(position)
+
+
+def part_of(path):
+    """A file of barewire, or the crate or library that a file is of."""
+    if path.startswith(f"{PACKAGE}/src/"):
+        return path.removeprefix(f"{PACKAGE}/")
+    if crate := re.search(r"/registry/src/[^/]+/([^/]+)-\d[^/]*/", path):
+        return crate[1]
+    if path.startswith(f"{PACKAGE}/benches/"):
+        return "the service"
+    return "std" if path.endswith(".rs") else LIBRARY
