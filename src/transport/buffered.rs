@@ -12,14 +12,15 @@
 //! connection that holds little counts as nothing, and is never made to suffer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// A share counts here in pieces of this size.
 const UNIT: usize = 64 * 1024;
 
 /// What all shares hold together.
 pub(crate) struct Buffered {
-    bytes: AtomicUsize,
+    /// Less than none for a moment, when bytes of a share are taken away before they were counted here.
+    bytes: AtomicIsize,
     limit: usize,
     /// At so many bytes it is looked at again who has the most.
     look_at: AtomicUsize,
@@ -41,7 +42,7 @@ pub(super) enum Pressure {
 impl Buffered {
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            bytes: AtomicUsize::new(0),
+            bytes: AtomicIsize::new(0),
             limit,
             look_at: AtomicUsize::new(limit),
         }
@@ -49,11 +50,13 @@ impl Buffered {
 
     /// There is too much.
     pub(super) fn is_over(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.limit
+        at_least_none(self.bytes.load(Ordering::Relaxed)) >= self.limit
     }
 
     fn add(&self, bytes: usize) -> Pressure {
-        let total = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let step = step(bytes);
+        let before = self.bytes.fetch_add(step, Ordering::Relaxed);
+        let total = at_least_none(before.saturating_add(step));
         if total < self.look_at.load(Ordering::Relaxed) {
             return Pressure::None;
         }
@@ -68,13 +71,21 @@ impl Buffered {
     }
 
     fn subtract(&self, bytes: usize) -> Pressure {
-        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if before < self.limit || before - bytes >= self.limit {
+        let before = at_least_none(self.bytes.fetch_sub(step(bytes), Ordering::Relaxed));
+        if before < self.limit || before.saturating_sub(bytes) >= self.limit {
             return Pressure::None;
         }
         self.look_at.store(self.limit, Ordering::Relaxed);
         Pressure::Gone
     }
+}
+
+fn step(bytes: usize) -> isize {
+    isize::try_from(bytes).unwrap_or(isize::MAX)
+}
+
+fn at_least_none(bytes: isize) -> usize {
+    usize::try_from(bytes).unwrap_or(0)
 }
 
 /// What one connection holds, of one kind.
