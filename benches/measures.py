@@ -6,7 +6,7 @@ import statistics
 import subprocess
 
 import callgrind
-from programs import H2_BEST, LOAD_CORE, SCRATCH, TONIC, find_tool, run_client, run_load, serving
+from programs import H2_BEST, LOAD_CORE, SCRATCH, TONIC, Failed, find_tool, run_client, run_load, serving
 
 # What perf counts, where it can.
 EVENTS = {"hardware_user": "instructions:u", "hardware_kernel": "instructions:k"}
@@ -67,26 +67,31 @@ def count_system_calls(scenario, peer):
     return int(count) / (calls * scenario.chunks)
 
 
-def run_rounds(scenario, peers, rounds):
+def run_rounds(scenario, peers, rounds, failures):
     """One peer after the other, so many times: for each peer the medians of what a round cost.
 
-    Servers that are not measured at the moment wait on their sockets.
+    Servers that are not measured at the moment wait on their sockets. Who fails is left out, and why goes
+    to `failures`.
     """
     with contextlib.ExitStack() as stack:
+        runs, reports = {}, {}
         if scenario.of_client:
             server = stack.enter_context(serving(H2_BEST, tls=scenario.tls, core=LOAD_CORE))
-            runs = {peer: lambda words, peer=peer: run_client(peer, server, words, scenario.tls) for peer in peers}
+            for peer in peers:
+                runs[peer] = lambda words, peer=peer: run_client(peer, server, words, scenario.tls)
         else:
-            runs = {}
             for peer in peers:
                 server = stack.enter_context(serving(peer, tls=scenario.tls))
                 runs[peer] = lambda words, server=server: run_load("calls", server, words, scenario.tls)
         words = round_words(scenario, runs.get(TONIC) or runs[peers[0]])
-        reports = {peer: [] for peer in peers}
         for _ in range(rounds):
-            for peer in peers:
-                reports[peer].append(runs[peer](words))
-    return {peer.name: summary(scenario, reports[peer]) for peer in peers}
+            for peer, run in list(runs.items()):
+                try:
+                    reports.setdefault(peer, []).append(run(words))
+                except Failed as why:
+                    failures[f"{peer.name}, {scenario.name}"] = str(why)
+                    del runs[peer]
+    return {peer: summary(scenario, reports[peer]) for peer in runs}
 
 
 def round_words(scenario, run):
@@ -110,9 +115,12 @@ def summary(scenario, reports):
     def median(value):
         return statistics.median(value(report) for report in reports)
 
+    # Which part of it the kernel has is sampled so seldom that only all rounds together tell it.
+    cpu_us = median(lambda report: (report["user_ns"] + report["system_ns"]) / report["calls"]) / scenario.chunks / 1e3
+    kernel = sum(report["system_ns"] for report in reports) / sum(report["user_ns"] + report["system_ns"] for report in reports)
     return {
-        "user_us": median(lambda report: report["user_ns"] / report["calls"]) / scenario.chunks / 1e3,
-        "system_us": median(lambda report: report["system_ns"] / report["calls"]) / scenario.chunks / 1e3,
+        "cpu_us": cpu_us,
+        "system_us": cpu_us * kernel,
         "p50_us": median(lambda report: report["p50_ns"]) / 1e3,
         "p99_us": median(lambda report: report["p99_ns"]) / 1e3,
         "calls_per_s": median(lambda report: report["calls"] / report["elapsed_ns"]) * 1e9,

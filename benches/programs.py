@@ -18,13 +18,16 @@ CERTIFICATES = SCRATCH / "certificates"
 # What is measured has a core for itself, and what puts load on it another one.
 MEASURED_CORE, LOAD_CORE = 0, 1
 
-# No run of a program takes so long, under valgrind either.
+# No run of a program takes so many seconds, under valgrind either.
 RUN_TIMEOUT = 300
-START_TIMEOUT = 60
 
 
 class NotHere(Exception):
     """Something cannot be had on this machine."""
+
+
+class Failed(Exception):
+    """A program did not do what it was told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +60,15 @@ ALL_PEERS = [BAREWIRE, TONIC, H2_BEST, H2_TASKS, CONNECT, VOLO, NTEX]
 LOAD = Peer("load", "load", "load")
 
 
-def output(command, **options):
-    """What a program prints. `NotHere` if it fails."""
+def output(command):
+    """What a program prints. `Failed` if it fails."""
     words = [str(word) for word in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=RUN_TIMEOUT, **options)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=RUN_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{words[0]} takes more than {RUN_TIMEOUT} s") from None
     if done.returncode != 0:
-        raise NotHere(f"{' '.join(words)} failed: {last_line(done.stderr or done.stdout)}")
+        raise Failed(last_line(done.stderr or done.stdout))
     return done.stdout
 
 
@@ -75,7 +81,7 @@ def last_line(text):
 def build(package):
     """Builds one program of `peers/` by itself. `NotHere` if it does not build."""
     manifest = PEERS / "Cargo.toml"
-    command = ["cargo", "build", "--release", "--locked", "--manifest-path", manifest]
+    command = ["cargo", "build", "--release", "--manifest-path", manifest]
     done = subprocess.run([*command, "--target-dir", SCRATCH, "-p", package], stderr=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise NotHere(f"{package} does not build: {last_line(done.stderr)}")
@@ -136,7 +142,7 @@ def serving(peer, options=(), tls=False, under=(), core=MEASURED_CORE):
             address = server.stdout.readline().strip()
             if not address:
                 log.seek(0)
-                raise RuntimeError(f"{peer.name} does not serve: {last_line(log.read())}")
+                raise Failed(f"{peer.name} does not serve: {last_line(log.read())}")
             yield Server(address, server.pid)
         finally:
             end(server)

@@ -34,7 +34,7 @@ import callgrind
 import features
 import measures
 import report
-from programs import ALL_PEERS, LOAD, PACKAGE, PEERS, SCRATCH, NotHere, build, find_tool, output
+from programs import ALL_PEERS, LOAD, PACKAGE, PEERS, SCRATCH, Failed, NotHere, build, find_tool, output
 from scenarios import SCENARIOS
 
 FEATURES = "cost of features"
@@ -121,7 +121,7 @@ def machine():
 
 def prepare(run):
     """Builds what can be built, and finds what can be found."""
-    tools = {"instructions": callgrind.version, "system_calls": lambda: strace_version(), "hardware": counters}
+    tools = {"instructions": callgrind.version, "system_calls": strace_version, "hardware": counters}
     for name, version in tools.items():
         try:
             run["versions"][name] = version()
@@ -165,7 +165,7 @@ def commit():
     try:
         changed = output(["git", "-C", PACKAGE, "status", "--porcelain", "--", "src"]).strip()
         return output(["git", "-C", PACKAGE, "rev-parse", "--short", "HEAD"]).strip() + (" with changes" if changed else "")
-    except (NotHere, FileNotFoundError):
+    except (Failed, FileNotFoundError):
         return "unknown"
 
 
@@ -176,13 +176,12 @@ def measure(scenario, peers, run):
         found = {peer.name: {"bytes": measures.memory_of_idle(scenario, peer)} for peer in peers}
         say("  bytes: " + line(found, "bytes"))
         return found
-    found = measures.run_rounds(scenario, peers, run["rounds"])
-    if scenario.counted:
-        for peer in peers:
-            count(scenario, peer, run, found[peer.name])
-        say("  instructions: " + line(found, "instructions"))
-    for figures in found.values():
-        figures["cpu_us"] = figures["user_us"] + figures["system_us"]
+    rounds = measures.run_rounds(scenario, peers, run["rounds"], run["missing"])
+    for peer, figures in rounds.items():
+        if scenario.counted:
+            count(scenario, peer, run, figures)
+    found = {peer.name: figures for peer, figures in rounds.items()}
+    say("  instructions: " + line(found, "instructions"))
     say("  µs of CPU: " + line(found, "cpu_us"))
     return found
 
