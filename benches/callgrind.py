@@ -34,7 +34,7 @@ class Profile:
         # became part of, and the file and line where its text is.
         self.own = collections.Counter()
         # Function → instructions that the C library took for it, to copy and to allocate.
-        self.library = collections.Counter()
+        self.in_library = collections.Counter()
 
     @classmethod
     def read(cls):
@@ -66,7 +66,7 @@ class Profile:
                 if not called:
                     profile.own[function, part_of(file), line] += int(count)
                 elif part_of(callee_file or file) == LIBRARY:
-                    profile.library[function] += int(count)
+                    profile.in_library[function] += int(count)
                 called, callee_file = False, None
         return profile
 

@@ -90,7 +90,7 @@ def fixed_costs(profile):
         functions = re.compile("barewire::" + files.replace("/", "::").replace(r"\w+", r"\w*"))
         lines = sum(count for (_, part, _), count in profile.own.items() if re.match(f"src/{files}\\.rs", part))
         whole = sum(count for (function, _, _), count in profile.own.items() if functions.search(function))
-        whole += sum(count for function, count in profile.library.items() if functions.search(function))
+        whole += sum(count for function, count in profile.in_library.items() if functions.search(function))
         yield name, (lines, whole)
     name, file, marker = SLOTS
     texts = (PACKAGE / file).read_text().splitlines()

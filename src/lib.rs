@@ -117,6 +117,8 @@ pub use transport::config::{FirstPoll, Http2Config};
 #[cfg(feature = "client")]
 pub use transport::connect::{Address, Dialer, Dialing};
 #[cfg(any(feature = "client", feature = "server"))]
+pub use transport::counters::{Counter, Counters};
+#[cfg(any(feature = "client", feature = "server"))]
 pub use transport::faults;
 #[cfg(any(feature = "client", feature = "server"))]
 pub use transport::peer::{Peer, PeerAddress};

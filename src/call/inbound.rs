@@ -68,6 +68,9 @@ pub(crate) trait Responses: Send {
     /// Initial and trailing metadata, to be given away at the end.
     fn take_metadata(&mut self) -> (Metadata, Metadata);
 
+    /// What came broke this rule: counted if it is a limit.
+    fn count(&self, error: &WireError);
+
     /// The response breaks a rule that only its reader sees: the call ends with this.
     fn fail(&mut self, status: Status);
 }
@@ -190,7 +193,8 @@ impl<M: prost::Message + Default> Inbound<M> {
 
     fn decode(&mut self, raw: RawMessage) -> Result<M, Status> {
         self.compressed = raw.compressed;
-        let body = decompress_message(raw, self.source.encoding(), self.message_limit)?;
+        let body = decompress_message(raw, self.source.encoding(), self.message_limit)
+            .inspect_err(|error| self.source.count(error))?;
         self.source.charge(&body)?;
         Ok(decode_message(body)?)
     }
@@ -293,6 +297,16 @@ impl Source {
             Self::Requests(requests) => requests.charge(body),
             #[cfg(feature = "client")]
             Self::Responses(_) => Ok(()),
+        }
+    }
+
+    /// What came broke this rule.
+    fn count(&self, error: &WireError) {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.count(error),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => responses.count(error),
         }
     }
 

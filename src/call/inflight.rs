@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::transport::counters::Counters;
 use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
 use crate::wire::{Status, WireError};
 
@@ -12,6 +13,7 @@ use crate::wire::{Status, WireError};
 pub(crate) struct InflightBytes {
     limit: usize,
     used: AtomicUsize,
+    counters: Counters,
 }
 
 /// The share of one message, given back when it is dropped.
@@ -21,9 +23,10 @@ pub(crate) struct Charge {
 }
 
 impl InflightBytes {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, counters: Counters) -> Self {
         Self {
             limit,
+            counters,
             used: AtomicUsize::new(0),
         }
     }
@@ -38,16 +41,14 @@ impl InflightBytes {
     ///
     /// RESOURCE_EXHAUSTED if that is more than there may be.
     pub(crate) fn charge_message(self: &Arc<Self>, body: &[u8]) -> Result<Charge, Status> {
-        let room = (self.limit / 4).saturating_sub(self.used.load(Ordering::Relaxed));
-        let worst = decode_cost_limit(body.len());
-        if worst <= room {
-            return self.charge(worst);
+        let share = self.limit / 4;
+        let quick = self
+            .take(decode_cost_limit(body.len()), share)
+            .or_else(|| self.take(decode_cost_bound(body), share));
+        match quick {
+            Some(charge) => Ok(charge),
+            None => self.charge(decode_cost(body)),
         }
-        let bound = decode_cost_bound(body);
-        if bound <= room {
-            return self.charge(bound);
-        }
-        self.charge(decode_cost(body))
     }
 
     /// Counts so many bytes more.
@@ -56,20 +57,23 @@ impl InflightBytes {
     ///
     /// RESOURCE_EXHAUSTED if that is more than there may be.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Result<Charge, Status> {
-        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        // Given back at once where there is no room.
-        let charge = Charge {
-            counted: Arc::clone(self),
-            bytes,
-        };
-        if before.saturating_add(bytes) > self.limit {
-            return Err(WireError::TooManyBytesInflight {
-                bytes,
-                limit: self.limit,
-            }
-            .into());
-        }
-        Ok(charge)
+        self.take(bytes, self.limit).ok_or_else(|| {
+            let limit = self.limit;
+            let error = WireError::TooManyBytesInflight { bytes, limit };
+            self.counters.count_received(&error);
+            error.into()
+        })
+    }
+
+    /// Counts so many bytes more if all together are not more than `limit` then, and none otherwise: what
+    /// is refused must not be in the way of others, not even for a moment.
+    fn take(self: &Arc<Self>, bytes: usize, limit: usize) -> Option<Charge> {
+        let sum = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum)
+            .ok()?;
+        let counted = Arc::clone(self);
+        Some(Charge { counted, bytes })
     }
 }
 

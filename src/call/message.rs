@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::wire::framing::{PREFIX_LENGTH, RawMessage, prefix};
-use crate::wire::{Encoding, Status, WireError, compression};
+use crate::wire::{Encoding, WireError, compression};
 
 /// Small messages that follow each other share allocations of this size.
 const SHARED_ALLOCATION: usize = 16 * 1024;
@@ -20,7 +20,7 @@ pub(crate) fn encode_message<M: prost::Message>(
     encoding: Encoding,
     limit: usize,
     buffer: &mut BytesMut,
-) -> Result<usize, Status> {
+) -> Result<usize, WireError> {
     let length = message.encoded_len();
     // An empty message is as short as it gets. Compressed, it would only grow.
     if encoding == Encoding::Identity || length == 0 {
@@ -44,7 +44,7 @@ fn append_plain<M: prost::Message>(
     length: usize,
     limit: usize,
     buffer: &mut BytesMut,
-) -> Result<usize, Status> {
+) -> Result<usize, WireError> {
     append(false, length, limit, buffer, |buffer| {
         message.encode_raw(buffer)
     })
@@ -56,9 +56,9 @@ fn append(
     limit: usize,
     buffer: &mut BytesMut,
     body: impl FnOnce(&mut BytesMut),
-) -> Result<usize, Status> {
+) -> Result<usize, WireError> {
     if length > limit {
-        return Err(WireError::MessageTooLarge { length, limit }.into());
+        return Err(WireError::MessageTooLarge { length, limit });
     }
     let prefix = prefix(compressed, length)?;
     let whole = PREFIX_LENGTH + length;

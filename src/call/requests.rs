@@ -10,7 +10,7 @@ use super::inbound::Source;
 use super::inflight::{Charge, InflightBytes};
 use crate::transport::recv::RecvHalf;
 use crate::wire::decode_cost::SCANNED_FROM;
-use crate::wire::{Encoding, RawMessage, Status};
+use crate::wire::{Encoding, RawMessage, Status, WireError};
 
 /// Where the messages of a request come from.
 pub(super) struct Requests {
@@ -31,6 +31,11 @@ impl Requests {
 
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// What came broke this rule: counted if it is a limit.
+    pub(super) fn count(&self, error: &WireError) {
+        self.recv.counters().count_received(error);
     }
 
     /// The message before is no longer the reader's to count.

@@ -17,7 +17,7 @@ use super::tls_files::{Renewal, TlsFiles};
 use super::{complain, say};
 use crate::services::{Health, ServingStatus};
 use crate::tutorial::{self, BUILT_IN_ROUTE_DATABASE, RouteDatabase, TutorialOptions};
-use crate::{DrainReport, ReplyEncoding, Server, ServerConfig};
+use crate::{Counters, DrainReport, ReplyEncoding, Server, ServerConfig};
 
 /// The flags of `barewire serve`.
 #[derive(Args)]
@@ -162,12 +162,13 @@ impl Start {
                 "draining: calls have {seconds} s to end; a second signal stops at once"
             ));
         };
+        let counters = self.server.counters();
         let report = self
             .server
             .serve_until(self.sockets.listeners, drain)
             .await
             .map_err(|why| StartError::System { what: "serve", why })?;
-        say(&format_report(&report));
+        say(&format_report(&report, &counters));
         Ok(())
     }
 }
@@ -279,7 +280,7 @@ fn command_to_try(sockets: &Sockets, tls: Option<&TlsFiles>) -> Option<String> {
     ))
 }
 
-fn format_report(report: &DrainReport) -> String {
+fn format_report(report: &DrainReport, counters: &Counters) -> String {
     let mut text = format!("stopped after {:.1} s", report.duration.as_secs_f64());
     match report.cut.len() {
         0 => text += "; every call has ended",
@@ -289,6 +290,13 @@ fn format_report(report: &DrainReport) -> String {
     for call in &report.cut {
         let age = call.age.as_secs_f64();
         text += &format!("\n  {} from {} after {age:.1} s", call.path, call.peer);
+    }
+    let mut hits = counters.hit().peekable();
+    if hits.peek().is_some() {
+        text += "\nlimits that were hit";
+    }
+    for (counter, times) in hits {
+        text += &format!("\n  {counter} {times}");
     }
     text
 }

@@ -34,6 +34,9 @@ use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 
+/// Small messages are left to the connection while so many bytes wait for its turn.
+const WAITING_LIMIT: usize = 16 * 1024;
+
 /// One stream of a call.
 pub(super) struct Attempt {
     send: SendHalf,
@@ -42,6 +45,8 @@ pub(super) struct Attempt {
     previous: u32,
     /// Messages handed over, counted from the first of the call.
     sent: usize,
+    /// Their bytes.
+    sent_bytes: usize,
     /// END_STREAM was handed over.
     finished: bool,
     /// What was handed over may not have left: the server need not have room for it.
@@ -157,6 +162,14 @@ impl Attempts {
         self.running
             .iter()
             .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
+    }
+
+    /// The attempt that is left, once there can be no other.
+    pub(super) fn last(&self) -> Option<&Attempt> {
+        self.running
+            .first()
+            .filter(|_| self.last)
+            .map(AsRef::as_ref)
     }
 
     /// Whether some attempt can send no more, so that its response is to be looked at.
@@ -336,6 +349,7 @@ impl Attempts {
             reader: stream.reader,
             previous,
             sent: 0,
+            sent_bytes: 0,
             finished: false,
             ahead: false,
             gone: false,
@@ -485,6 +499,12 @@ impl Attempt {
             && (self.finished || !replay.is_finished())
     }
 
+    /// Whether one more message can be left to the connection to send.
+    pub(super) fn takes_more(&self, replay: &Replay) -> bool {
+        let waiting = replay.bytes_behind(self.sent_bytes);
+        !self.gone && !self.send.is_blocked() && waiting < WAITING_LIMIT
+    }
+
     /// Whether the server takes nothing more.
     pub(super) fn is_gone(&self) -> bool {
         self.gone
@@ -501,11 +521,11 @@ impl Attempt {
                 }
                 Poll::Pending => return,
             }
-            let last = replay.is_finished() && self.sent + 1 >= replay.end();
-            if let Some(message) = replay.get(self.sent) {
-                self.sent += 1;
-                self.finished = last;
-                self.send.begin(message, last);
+            if let Some((bytes, count)) = replay.joined(self.sent) {
+                self.sent += count;
+                self.sent_bytes = self.sent_bytes.wrapping_add(bytes.len());
+                self.finished = replay.is_finished() && self.sent >= replay.end();
+                self.send.begin(bytes, self.finished);
             } else if replay.is_finished() && !self.finished {
                 self.finished = true;
                 self.gone |= self.send.finish().is_err();
@@ -517,6 +537,7 @@ impl Attempt {
     fn send_request_of_one_message(&mut self, replay: &Replay) {
         if let Some(message) = replay.only() {
             self.sent = 1;
+            self.sent_bytes = message.len();
             self.finished = true;
             match self.send.send_whole(message) {
                 Ok(sent) => self.ahead = sent == Sent::Perhaps,

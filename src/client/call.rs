@@ -23,6 +23,7 @@ use super::attempts::{Attempt, Attempts, Outcome};
 use super::outgoing::{Outgoing, deadline_passed, parent_is_over};
 use super::replay::Replay;
 use crate::call::{Interception, LazyTimer, ParentOver, Responses, Traffic};
+use crate::transport::client_connection::ConnectionState;
 use crate::wire::{
     Code, Encoding, Metadata, RawMessage, ResponseHeaders, Status, Trailers, WireError,
 };
@@ -96,6 +97,14 @@ impl Call {
         call
     }
 
+    /// A message of the request breaks this rule: the call ends with what that means.
+    pub(super) fn fail_to_send(&mut self, error: WireError) -> Status {
+        self.outgoing.channel.counters.count_sent(&error);
+        let status = Status::from(error);
+        self.end(Err(status.clone()));
+        status
+    }
+
     /// The span that the call runs in.
     fn span(&self) -> Span {
         self.interception
@@ -157,14 +166,55 @@ impl Call {
         self.failure()
     }
 
-    /// Waits until all that was said has been handed over, or at least is kept for the attempt to
-    /// come.
+    /// Waits until one more message may be said: a few may wait for the next turn of the connection
+    /// ([`Call::unsent`]), so that many small ones leave together. More than that must have been handed
+    /// over, or be kept for the attempt to come.
     ///
     /// # Errors
     ///
     /// The server takes no more, or the call has ended.
-    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        self.within_limits(cx, Self::poll_handed_over)
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.within_limits(cx, |call, cx| match call.attempt() {
+            Some(attempt) if attempt.takes_more(&call.replay) => Poll::Ready(Ok(())),
+            Some(_) | None => call.poll_handed_over(cx),
+        })
+    }
+
+    /// The attempt that is the call. While there may be others, nothing is left to the connection: to send
+    /// shows whether there must.
+    fn attempt(&self) -> Option<&Attempt> {
+        match &self.phase {
+            Phase::Trying(attempts) => attempts.last(),
+            Phase::Answered(attempt) => Some(attempt),
+            Phase::Ended(_) => None,
+        }
+    }
+
+    /// The connection that is to send what was said, if anything waits for that.
+    pub(super) fn unsent(&self) -> Option<&Arc<ConnectionState>> {
+        let attempt = self.attempt()?;
+        let waits = !attempt.is_gone() && !attempt.is_up_to_date(&self.replay);
+        waits.then(|| attempt.reader.connection())
+    }
+
+    /// Whether all that was said was handed over, to a server that takes it.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.attempt()
+            .is_some_and(|attempt| !attempt.is_gone() && attempt.is_up_to_date(&self.replay))
+    }
+
+    /// Hands over as much as there is room for.
+    pub(super) fn send_unsent(&mut self, cx: &mut Context<'_>) {
+        let span = self.span();
+        let _inside = span.enter();
+        match &mut self.phase {
+            Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
+            Phase::Answered(attempt) => {
+                attempt.write(&self.replay, cx);
+                self.replay.keep_from(attempt.handed_over());
+            }
+            Phase::Ended(_) => {}
+        }
     }
 
     fn poll_handed_over(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
@@ -430,6 +480,10 @@ impl Responses for Call {
             self.take_headers(),
             self.trailers.take().unwrap_or_default(),
         )
+    }
+
+    fn count(&self, error: &WireError) {
+        self.outgoing.channel.counters.count_received(error);
     }
 
     fn fail(&mut self, status: Status) {

@@ -18,6 +18,7 @@ use super::security::{Security, security_of};
 use super::target::{Scheme, Target};
 use crate::call::{Interceptor, Interceptors};
 use crate::transport::connect::{Address, Connector, Dialer, Dialing, SecureClient, SystemDialer};
+use crate::transport::counters::Counters;
 use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
 
@@ -58,6 +59,7 @@ pub(crate) struct ChannelShared {
     pub(super) random: Random,
     /// Bytes that calls keep for further attempts.
     pub(super) replay_bytes: AtomicUsize,
+    pub(super) counters: Counters,
 }
 
 /// Where a channel leads, as its calls need to know it.
@@ -176,6 +178,7 @@ impl Channel {
         Self {
             interceptors: Interceptors::default(),
             shared: Arc::new(ChannelShared {
+                counters: pool.counters().clone(),
                 pool,
                 line,
                 random: Random::new(),
@@ -192,6 +195,12 @@ impl Channel {
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.push(interceptor);
         self
+    }
+
+    /// How often which limit was run into, on this channel and its clones.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.counters.clone()
     }
 
     /// What the channel can do for a call at the moment.
@@ -248,6 +257,7 @@ fn connector(
         secure,
         http2: Arc::new(config.http2.clone()),
         asked_too_often: AtomicU32::new(0),
+        counters: Counters::new(),
     }
 }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::two_halves::{Half, SharedCall};
-use crate::call::Responses;
 use crate::call::message::encode_message;
 use crate::wire::{Encoding, Status};
 
@@ -37,8 +36,8 @@ impl<M: prost::Message> Outbound<M> {
         }
     }
 
-    /// Sends one message. Returns when it is on its way, which waits while the server takes messages
-    /// more slowly than they come.
+    /// Sends one message. Returns when it is queued, which waits while the server takes messages more
+    /// slowly than they come.
     ///
     /// # Errors
     ///
@@ -57,19 +56,21 @@ impl<M: prost::Message> Outbound<M> {
         if self.finished {
             return Err(Status::internal("a message after the last one"));
         }
-        self.sent().await?;
+        self.room().await?;
         let mut bytes = BytesMut::new();
         // A request with a gap is not the one that was meant. gRPC-Codes.
         encode_message(&message, self.encoding, self.message_limit, &mut bytes)
-            .inspect_err(|status| self.call.act(|call, _| call.fail(status.clone())))?;
-        self.call.lock().push(bytes.freeze());
-        self.sent().await
+            .map_err(|error| self.call.act(|call, _| call.fail_to_send(error)))?;
+        if self.call.push(bytes.freeze()) {
+            return Ok(());
+        }
+        self.room().await
     }
 
-    async fn sent(&self) -> Result<(), Status> {
+    async fn room(&self) -> Result<(), Status> {
         poll_fn(|cx| {
             self.call
-                .poll(Half::Request, cx, |call, cx| call.poll_sent(cx))
+                .poll(Half::Request, cx, |call, cx| call.poll_room(cx))
         })
         .await
     }

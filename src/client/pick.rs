@@ -25,6 +25,7 @@ use tokio::sync::Notify;
 
 use super::balance::{Backend, Balancer, CallInfo, Picked};
 use super::connectivity::ConnectivityState;
+use crate::transport::counters::{Counter, Counters};
 use crate::wire::Status;
 
 /// What calls pick from.
@@ -37,6 +38,7 @@ pub(super) struct Picker {
     /// Calls that wait.
     pending: AtomicUsize,
     pending_limit: usize,
+    counters: Counters,
 }
 
 struct State {
@@ -97,7 +99,11 @@ pub(super) enum Wake {
 }
 
 impl Picker {
-    pub(super) fn new(balancer: Arc<dyn Balancer>, pending_limit: usize) -> Self {
+    pub(super) fn new(
+        balancer: Arc<dyn Balancer>,
+        pending_limit: usize,
+        counters: Counters,
+    ) -> Self {
         Self {
             state: Mutex::new(State {
                 connectivity: ConnectivityState::Idle,
@@ -113,6 +119,7 @@ impl Picker {
             called: AtomicBool::new(false),
             pending: AtomicUsize::new(0),
             pending_limit,
+            counters,
         }
     }
 
@@ -412,6 +419,7 @@ impl<'a> Pending<'a> {
         let before = picker.pending.fetch_add(1, Ordering::Relaxed);
         let pending = Self(picker);
         if before >= picker.pending_limit {
+            picker.counters.count(Counter::MaxPendingCalls);
             let text = format!("{before} calls of this channel wait for a connection already");
             return Err(Status::resource_exhausted(text).unprocessed());
         }

@@ -30,6 +30,7 @@ use super::random::Random;
 use super::resolve::Resolver;
 use super::target::Target;
 use crate::transport::connect::{Address, Connector};
+use crate::transport::counters::Counters;
 use crate::wire::Status;
 
 /// The connections of a channel.
@@ -77,7 +78,11 @@ impl Pool {
 
     fn with(config: ChannelConfig, connector: Connector, source: Source) -> Self {
         let shared = Shared {
-            picker: Picker::new(config.balancing.balancer(), config.max_pending_calls),
+            picker: Picker::new(
+                config.balancing.balancer(),
+                config.max_pending_calls,
+                connector.counters.clone(),
+            ),
             connector,
             policies: PoliciesInForce::new(config.service_config.clone()),
             max_connections: AtomicUsize::new(config.max_connections_per_address()),
@@ -90,6 +95,11 @@ impl Pool {
             source: Arc::new(source),
             task: Mutex::new(None),
         }
+    }
+
+    /// How often which limit was run into.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.connector.counters
     }
 
     /// Picks a connection for a call, and the right to open a stream on it, if that takes no

@@ -29,6 +29,7 @@ use super::subchannel::{Subchannel, WhenLost};
 use super::target::Target;
 use crate::call::unwinding_future;
 use crate::transport::connect::Address;
+use crate::transport::counters::Counter;
 use crate::wire::Status;
 
 /// How often it is seen, within the time after which a channel is idle, whether there are calls.
@@ -99,6 +100,7 @@ async fn falls_idle(shared: &Shared) {
             quiet_checks += 1;
         }
     }
+    shared.connector.counters.count(Counter::IdleTimeout);
 }
 
 /// The subchannels of a channel. They end with this.

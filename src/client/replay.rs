@@ -4,9 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::channel::ChannelShared;
+use crate::transport::counters::Counter;
+
+/// So many bytes of small messages are sent as one: what every peer takes in a DATA frame.
+const JOINED_LIMIT: usize = 16 * 1024;
 
 /// The messages of a call, length-prefixed, in the order in which they were said.
 pub(super) struct Replay {
@@ -14,6 +18,8 @@ pub(super) struct Replay {
     /// The first that is kept. Most calls have no more than that.
     first: Option<Bytes>,
     more: VecDeque<Bytes>,
+    /// Bytes of all messages that were said.
+    said_bytes: usize,
     /// Messages that are no longer kept: the call is committed, and its attempt has them.
     dropped: usize,
     /// Bytes of those that are kept for further attempts.
@@ -30,6 +36,7 @@ impl Replay {
             channel,
             first: None,
             more: VecDeque::new(),
+            said_bytes: 0,
             dropped: 0,
             bytes: 0,
             committed: false,
@@ -45,6 +52,7 @@ impl Replay {
                 .replay_bytes
                 .fetch_add(message.len(), Ordering::Relaxed);
         }
+        self.said_bytes = self.said_bytes.wrapping_add(message.len());
         if self.first.is_none() {
             self.first = Some(message);
         } else {
@@ -66,12 +74,31 @@ impl Replay {
         self.dropped + usize::from(self.first.is_some()) + self.more.len()
     }
 
-    /// The message of this number, if it was said and is kept.
-    pub(super) fn get(&self, number: usize) -> Option<Bytes> {
-        match number.checked_sub(self.dropped)? {
-            0 => self.first.clone(),
-            behind => self.more.get(behind - 1).cloned(),
+    /// How many bytes were said after the first so many.
+    pub(super) fn bytes_behind(&self, bytes: usize) -> usize {
+        self.said_bytes.wrapping_sub(bytes)
+    }
+
+    /// The messages from this number on, if they were said and are kept, and how many they are: the
+    /// first, and those behind it as far as they fit into a DATA frame with it.
+    pub(super) fn joined(&self, number: usize) -> Option<(Bytes, usize)> {
+        let index = number.checked_sub(self.dropped)?;
+        let kept = || self.first.iter().chain(&self.more).skip(index);
+        let first = kept().next()?;
+        let mut length = first.len();
+        let fits = |message: &&Bytes| {
+            length = length.saturating_add(message.len());
+            length <= JOINED_LIMIT
+        };
+        let count = 1 + kept().skip(1).take_while(fits).count();
+        if count == 1 {
+            return Some((first.clone(), 1));
         }
+        let mut bytes = BytesMut::with_capacity(length.min(JOINED_LIMIT));
+        kept()
+            .take(count)
+            .for_each(|message| bytes.extend_from_slice(message));
+        Some((bytes.freeze(), count))
     }
 
     /// The message of a request that consists of it alone.
@@ -82,17 +109,32 @@ impl Replay {
 
     /// More was said than may be kept.
     pub(super) fn is_too_long(&self) -> bool {
+        self.limit_passed().is_some()
+    }
+
+    /// Which limit keeps all that was said from being kept, if one does.
+    fn limit_passed(&self) -> Option<Counter> {
         let config = &self.channel.config;
-        !self.committed
-            && (self.bytes > config.retry_buffer_per_call
-                || self.channel.replay_bytes.load(Ordering::Relaxed)
-                    > config.retry_buffer_per_channel)
+        if self.committed {
+            None
+        } else if self.bytes > config.retry_buffer_per_call {
+            Some(Counter::RetryBufferPerCall)
+        } else if self.channel.replay_bytes.load(Ordering::Relaxed)
+            > config.retry_buffer_per_channel
+        {
+            Some(Counter::RetryBufferPerChannel)
+        } else {
+            None
+        }
     }
 
     /// There will be no further attempt, and the one that is left has been handed the messages before
     /// this number.
     pub(super) fn keep_from(&mut self, number: usize) {
         if !self.committed {
+            if let Some(counter) = self.limit_passed() {
+                self.channel.counters.count(counter);
+            }
             self.release();
             self.committed = true;
         }

@@ -180,7 +180,8 @@ impl Plan {
     fn encode<Q: prost::Message>(&self, message: &Q) -> Result<Bytes, Status> {
         let mut bytes = BytesMut::new();
         encode_message(message, self.encoding, self.max_request_bytes, &mut bytes)
-            .map_err(Status::unprocessed)?;
+            .inspect_err(|error| self.channel.shared.counters.count_sent(error))
+            .map_err(|error| Status::from(error).unprocessed())?;
         Ok(bytes.freeze())
     }
 

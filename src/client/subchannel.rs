@@ -35,6 +35,7 @@ use super::pick::SubchannelState;
 use super::pool::Shared;
 use crate::transport::client_connection::Farewell;
 use crate::transport::connect::Address;
+use crate::transport::counters::Counter;
 use crate::wire::Status;
 
 /// A connection that ends sooner than this says little for its server.
@@ -302,6 +303,7 @@ impl Task {
         let why = &farewell.why;
         tracing::debug!(%address, %why, "connection left");
         if farewell.too_many_pings {
+            self.shared.connector.counters.count(Counter::TooManyPings);
             self.shared.connector.ask_less_often();
         }
         // One that was ended in good order after a call did its part, however short it was.

@@ -3,12 +3,16 @@
 //! Both halves work on the same [`Call`], each for as long as it runs. Whatever the call waits for
 //! wakes both: which of them can go on is known only when one has looked.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
 
 use super::call::Call;
 use crate::call::Responses;
-use crate::wire::{Encoding, Metadata, RawMessage, Status};
+use crate::transport::client_connection::{ConnectionState, Speaker};
+use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
 /// One call, seen from either half.
 pub(super) struct SharedCall {
@@ -16,13 +20,33 @@ pub(super) struct SharedCall {
     halves: Arc<Halves>,
     /// Wakes both halves.
     waker: Waker,
+    /// The turn of the connection in which a message was handed over last.
+    spoke_in: AtomicU64,
 }
 
 /// Who waits.
-#[derive(Default)]
 struct Halves {
     request: Mutex<Option<Waker>>,
     response: Mutex<Option<Waker>>,
+    unsent: Mutex<Unsent>,
+    call: Weak<SharedCall>,
+}
+
+/// Messages that the caller has left to a connection.
+#[derive(Default)]
+enum Unsent {
+    #[default]
+    Nothing,
+    /// The connection looks at them in its next turn.
+    Queued(Arc<ConnectionState>),
+    /// The server has no room for them. The connection looks again when the call is woken.
+    Blocked(Arc<ConnectionState>),
+}
+
+impl Unsent {
+    fn is_queued_at(&self, connection: &Arc<ConnectionState>) -> bool {
+        matches!(self, Self::Queued(queued_at) if Arc::ptr_eq(queued_at, connection))
+    }
 }
 
 /// One of the halves.
@@ -43,12 +67,51 @@ impl Half {
 
 impl SharedCall {
     pub(super) fn new(call: Box<Call>) -> Arc<Self> {
-        let halves = Arc::<Halves>::default();
-        Arc::new(Self {
-            call: Mutex::new(call),
-            waker: Waker::from(Arc::clone(&halves)),
-            halves,
+        Arc::new_cyclic(|this: &Weak<Self>| {
+            let halves = Arc::new(Halves {
+                request: Mutex::default(),
+                response: Mutex::default(),
+                unsent: Mutex::default(),
+                call: this.clone(),
+            });
+            Self {
+                call: Mutex::new(call),
+                waker: Waker::from(Arc::clone(&halves)),
+                spoke_in: AtomicU64::new(u64::MAX),
+                halves,
+            }
         })
+    }
+
+    /// One more message is to be sent. Says whether that is the connection's to do from here on.
+    ///
+    /// The first message since the connection's last turn is handed over at once; those that follow before
+    /// its next one leave with each other.
+    pub(super) fn push(&self, message: Bytes) -> bool {
+        let mut call = self.lock();
+        call.push(message);
+        let Some(connection) = call.unsent() else {
+            return false;
+        };
+        let turn = connection.turn();
+        if self.spoke_in.swap(turn, Ordering::Relaxed) != turn {
+            call.send_unsent(&mut Context::from_waker(&self.waker));
+            return call.is_handed_over();
+        }
+        let queued = {
+            let mut unsent = self.halves.unsent();
+            let queued = unsent.is_queued_at(connection)
+                || connection.send_soon(Weak::<Self>::clone(&self.halves.call));
+            if queued {
+                *unsent = Unsent::Queued(Arc::clone(connection));
+            }
+            queued
+        };
+        // A connection that is gone has no turns. To send shows what became of it.
+        if !queued {
+            call.send_unsent(&mut Context::from_waker(&self.waker));
+        }
+        queued
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Box<Call>> {
@@ -87,7 +150,33 @@ impl SharedCall {
     }
 }
 
+/// The connection's turn has come.
+impl Speaker for SharedCall {
+    fn speak(&self) {
+        let mut call = self.lock();
+        let before = call.standing();
+        // Woken from here on, the call is queued once more.
+        *self.halves.unsent() = match call.unsent() {
+            Some(connection) => Unsent::Blocked(Arc::clone(connection)),
+            None => Unsent::Nothing,
+        };
+        call.send_unsent(&mut Context::from_waker(&self.waker));
+        if call.unsent().is_none() {
+            *self.halves.unsent() = Unsent::Nothing;
+        }
+        let changed = call.standing() != before;
+        drop(call);
+        if changed {
+            self.halves.notify(Half::Request);
+        }
+    }
+}
+
 impl Halves {
+    fn unsent(&self) -> MutexGuard<'_, Unsent> {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn of(&self, half: Half) -> MutexGuard<'_, Option<Waker>> {
         match half {
             Half::Request => &self.request,
@@ -95,6 +184,19 @@ impl Halves {
         }
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There may be room for what the connection has to send.
+    fn speak_again(&self) {
+        let mut unsent = self.unsent();
+        if let Unsent::Blocked(connection) = &*unsent {
+            let connection = Arc::clone(connection);
+            *unsent = if connection.send_soon(Weak::<SharedCall>::clone(&self.call)) {
+                Unsent::Queued(connection)
+            } else {
+                Unsent::Nothing
+            };
+        }
     }
 
     fn wait(&self, half: Half, cx: &Context<'_>) {
@@ -125,6 +227,7 @@ impl Wake for Halves {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.speak_again();
         self.notify(Half::Request);
         self.notify(Half::Response);
     }
@@ -183,6 +286,10 @@ impl Responses for ResponseHalf {
             }
             polled
         })
+    }
+
+    fn count(&self, error: &WireError) {
+        self.shared.lock().count(error);
     }
 
     fn expect_one(&mut self) {

@@ -11,8 +11,12 @@ use crate::wire::Encoding;
 pub struct ServerConfig {
     /// The HTTP/2 side, per connection.
     pub http2: Http2Config,
-    /// Connections at once; further ones wait to be accepted. Default 10,000.
+    /// Connections at once; further ones wait. Default 10,000.
     pub max_connections: usize,
+    /// While a connection waits, the one that has had no call and said nothing for the longest time,
+    /// and for so long at least, is sent away: GOAWAY(NO_ERROR), with the text `max_connections`.
+    /// Default 30 s.
+    pub evict_idle_after: Duration,
     /// Connections at once from one IP address; further ones are closed. Default `None`: any number.
     pub max_connections_per_ip: Option<usize>,
     /// How long to wait after the system refused to accept a connection, for want of file descriptors
@@ -36,6 +40,13 @@ pub struct ServerConfig {
     /// replies until they are sent: RESOURCE_EXHAUSTED. What a request takes is estimated from its
     /// fields before it is decoded; messages below 1 KiB do not count. Default 1 GiB.
     pub max_inflight_message_bytes: usize,
+    /// Bytes that all connections together may hold: of requests that no handler has read, and of
+    /// replies that wait for the socket. Past it the connection with the most unread bytes is not read
+    /// from until there are fewer, and the requests that it left unread the longest end, one each
+    /// `stalled_stream_timeout`: RESOURCE_EXHAUSTED. At a quarter more the connection that holds the
+    /// most is closed: GOAWAY(ENHANCE_YOUR_CALM). Less than 64 KiB of a connection does not count.
+    /// Default 1 GiB.
+    pub max_buffered_bytes: usize,
     /// How long the one message of a unary or server-streaming request may take to come:
     /// DEADLINE_EXCEEDED. Default 300 s.
     pub request_read_timeout: Duration,
@@ -61,6 +72,7 @@ impl Default for ServerConfig {
         Self {
             http2: Http2Config::default(),
             max_connections: 10_000,
+            evict_idle_after: Duration::from_secs(30),
             max_connections_per_ip: None,
             accept_backoff_min: Duration::from_millis(5),
             accept_backoff_max: Duration::from_secs(1),
@@ -70,6 +82,7 @@ impl Default for ServerConfig {
             max_recv_message: 4 * 1024 * 1024,
             max_send_message: 0x7fff_ffff,
             max_inflight_message_bytes: 1024 * 1024 * 1024,
+            max_buffered_bytes: 1024 * 1024 * 1024,
             request_read_timeout: Duration::from_secs(300),
             reply_encoding: ReplyEncoding::Always(Encoding::Identity),
             drain_timeout: Duration::from_secs(30),
@@ -88,6 +101,7 @@ impl ServerConfig {
             ("max_connections", self.max_connections),
             ("max_handshakes", self.max_handshakes),
             ("max_concurrent_calls", self.max_concurrent_calls),
+            ("max_buffered_bytes", self.max_buffered_bytes),
         ];
         for (name, count) in counts {
             if count == 0 {

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::config::ServerConfig;
 use crate::transport::Io;
+use crate::transport::counters::{Counter, Counters};
 use crate::transport::peer::PeerAddress;
 
 /// What a server listens on: a TCP listener, a Unix one, or several of both. Made by `.into()`.
@@ -71,7 +72,7 @@ impl Listeners {
     ///
     /// The system is told to give up on a connection whose bytes nobody acknowledges for as long as
     /// our PING may stay unanswered. gRFC A18.
-    pub(super) async fn accept(&self, config: &ServerConfig) -> Accepted {
+    pub(super) async fn accept(&self, config: &ServerConfig, counters: &Counters) -> Accepted {
         let http2 = &config.http2;
         let user_timeout = http2.keepalive_time.map(|_| http2.keepalive_timeout);
         let mut pause = config.accept_backoff_min;
@@ -83,6 +84,7 @@ impl Listeners {
                     tracing::debug!(%error, "a connection was lost before its accept");
                 }
                 Err(error) => {
+                    counters.count(Counter::AcceptBackoff);
                     tracing::warn!(%error, ?pause, "cannot accept connections for now");
                     sleep(pause).await;
                     pause = pause.saturating_mul(2).min(config.accept_backoff_max);

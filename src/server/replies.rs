@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::task::ready;
 
 use crate::call::message::encode_message;
+use crate::transport::counters::Counters;
 use crate::transport::reply_queue::ReplyQueue;
 use crate::wire::{AcceptEncoding, Encoding, Metadata, Status};
 
@@ -18,6 +19,7 @@ pub struct Replies<M> {
     queue: ReplyQueue,
     accept_encoding: AcceptEncoding,
     message_limit: usize,
+    counters: Counters,
     messages: PhantomData<fn(M)>,
 }
 
@@ -26,6 +28,7 @@ impl<M> Replies<M> {
         queue: ReplyQueue,
         accept_encoding: AcceptEncoding,
         message_limit: usize,
+        counters: Counters,
     ) -> Self {
         {
             let mut queue = queue.lock();
@@ -36,6 +39,7 @@ impl<M> Replies<M> {
             queue,
             accept_encoding,
             message_limit,
+            counters,
             messages: PhantomData,
         }
     }
@@ -80,7 +84,8 @@ impl<M> Replies<M> {
         poll_fn(|cx| {
             let mut queue = ready!(self.queue.poll_room(cx))?;
             let encoding = queue.encoding;
-            let length = encode_message(&message, encoding, self.message_limit, &mut queue.bytes)?;
+            let length = encode_message(&message, encoding, self.message_limit, &mut queue.bytes)
+                .inspect_err(|error| self.counters.count_sent(error))?;
             queue.queued(length);
             std::task::Poll::Ready(Ok(()))
         })

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -15,11 +16,12 @@ use super::server::Server;
 use super::service::Service;
 use crate::call::{InflightBytes, Interceptors};
 use crate::transport::Io;
-use crate::transport::config::Http2Config;
+use crate::transport::counters::{Counter, Counters};
 use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::phase::{Phase, PhaseWatch};
 use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
 use crate::transport::server_stream::OpenCall;
+use crate::transport::server_transport::ServerTransport;
 use crate::wire::{Code, MethodPath, Status};
 
 /// What all calls of a server share.
@@ -28,6 +30,7 @@ pub(super) struct ServerShared {
     pub(super) services: Services,
     pub(super) interceptors: Interceptors,
     pub(super) inflight: Arc<InflightBytes>,
+    pub(super) counters: Counters,
     /// Calls whose handler is at work.
     pub(super) calls: CallCount,
     /// Calls of which it was not told yet that they have ended. They outlast their handlers a little,
@@ -96,11 +99,12 @@ impl ServerShared {
         if outcome
             .as_ref()
             .is_err_and(|status| status.code == Code::Cancelled)
-            && call.connection.phase.now() == Phase::Cutting
+            && call.connection().phase.now() == Phase::Cutting
         {
+            self.counters.count(Counter::DrainTimeout);
             let cut = CutCall {
                 path: path.clone(),
-                peer: call.connection.peer.clone(),
+                peer: call.connection().peer.clone(),
                 age: received_at.elapsed(),
             };
             self.cut
@@ -114,7 +118,7 @@ impl ServerShared {
 /// A server at work.
 pub(super) struct Running {
     shared: Arc<ServerShared>,
-    http2: Arc<Http2Config>,
+    transport: Arc<ServerTransport>,
     phase: watch::Sender<Phase>,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
@@ -137,13 +141,20 @@ impl Running {
             services,
             interceptors,
             secure: _,
+            counters,
         } = server;
         config
             .check()
             .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))?;
-        let inflight = InflightBytes::new(config.max_inflight_message_bytes);
+        let inflight = InflightBytes::new(config.max_inflight_message_bytes, counters.clone());
+        let transport = ServerTransport::new(
+            config.http2.clone(),
+            config.max_buffered_bytes,
+            counters.clone(),
+        );
         let shared = Arc::new(ServerShared {
             inflight: Arc::new(inflight),
+            counters,
             config: Arc::new(config),
             services: Services::new(services)?,
             interceptors,
@@ -156,7 +167,7 @@ impl Running {
             Arc::new(move |stream, call| call.set(serve_call(Arc::clone(&shared), stream)))
         };
         Ok(Self {
-            http2: Arc::new(shared.config.http2.clone()),
+            transport: Arc::new(transport),
             phase: watch::Sender::new(Phase::Serving),
             connections: Arc::new(Semaphore::new(permits(shared.config.max_connections))),
             handshakes: Arc::new(Semaphore::new(permits(shared.config.max_handshakes))),
@@ -168,17 +179,39 @@ impl Running {
 
     /// The next connection that there is room for. `None` only if the server is gone.
     pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
-        let connection = Arc::clone(&self.connections).acquire_owned().await.ok()?;
-        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
-        let accepted = listeners.accept(&self.shared.config).await;
+        let counters = &self.shared.counters;
+        // One connection is accepted ahead, so that nobody has to make room for nobody.
+        let accepted = listeners.accept(&self.shared.config, counters).await;
         let limit = self.shared.config.max_connections_per_ip;
         let address = self.per_address.take(&accepted.address, limit);
+        let connection = match Arc::clone(&self.connections).try_acquire_owned() {
+            Ok(connection) => connection,
+            Err(_) => self.make_room().await?,
+        };
+        if self.handshakes.available_permits() == 0 {
+            counters.count(Counter::MaxHandshakes);
+        }
+        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.ok()?;
         Some(Next {
             accepted,
             connection,
             handshake,
             address,
         })
+    }
+
+    /// Waits for the end of a connection, and sends idle ones away for that.
+    async fn make_room(&self) -> Option<OwnedSemaphorePermit> {
+        self.shared.counters.count(Counter::MaxConnections);
+        loop {
+            let silence = self.shared.config.evict_idle_after;
+            self.transport.open.send_idle_away(silence);
+            let room = Arc::clone(&self.connections).acquire_owned();
+            // A peer that takes its time to go is not waited for.
+            if let Ok(connection) = timeout(EVICTION_INTERVAL, room).await {
+                return connection.ok();
+            }
+        }
     }
 
     // The task that is spawned here ends with its connection: when the peer leaves, when it is
@@ -192,10 +225,11 @@ impl Running {
         }) = next
         else {
             // Too many connections of one address. Dropped, and so closed.
+            self.shared.counters.count(Counter::MaxConnectionsPerIp);
             return;
         };
         let limit = self.shared.config.tls_handshake_timeout;
-        let http2 = Arc::clone(&self.http2);
+        let transport = Arc::clone(&self.transport);
         let phase = PhaseWatch::of(&self.phase);
         let start_call = Arc::clone(&self.start_call);
         tokio::spawn(async move {
@@ -204,10 +238,12 @@ impl Running {
             let secured = match phase.clone().until_cut(securing).await {
                 Some(Ok(Ok(secured))) => secured,
                 Some(Ok(Err(error))) => {
+                    transport.counters.count(Counter::TlsHandshakeFailed);
                     tracing::debug!(peer = %from, %error, "TLS handshake failed");
                     return;
                 }
                 Some(Err(_)) => {
+                    transport.counters.count(Counter::TlsHandshakeTimeout);
                     tracing::debug!(peer = %from, "no TLS handshake within {limit:?}");
                     return;
                 }
@@ -219,7 +255,7 @@ impl Running {
                 Some(certificates) => Peer::with_certificates(from, certificates),
                 None => Peer::new(from),
             };
-            let ended = serve_connection(io, peer.clone(), http2, phase, start_call).await;
+            let ended = serve_connection(io, peer.clone(), transport, phase, start_call).await;
             log_end(&peer, ended);
             drop((connection, address));
         });
@@ -231,7 +267,7 @@ impl Running {
         let ended = serve_connection(
             io,
             peer.clone(),
-            Arc::clone(&self.http2),
+            Arc::clone(&self.transport),
             PhaseWatch::of(&self.phase),
             Arc::clone(&self.start_call),
         );
@@ -278,6 +314,9 @@ impl Running {
         self.shared.untold.wait_for_none().await;
     }
 }
+
+/// While a connection waits, so often another one may be sent away.
+const EVICTION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// As many permits as a semaphore can have, and hand out at once: more is as good as no limit.
 fn permits(count: usize) -> usize {

@@ -26,7 +26,8 @@ use super::server_call::ServerCall;
 use crate::call::{
     CallEnd, CallStart, Deadline, Interception, LazyTimer, RequestParts, Side, Traffic, unwinding,
 };
-use crate::transport::config::Http2Config;
+use crate::transport::connection_shared::ConnectionShared;
+use crate::transport::counters::Counter;
 use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::response_writer::ResponseWriter;
 use crate::transport::send::Gone;
@@ -43,9 +44,13 @@ enum Ended {
 
 /// Serves one call to its end.
 pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) {
-    let received_at = Instant::now();
-    let ServerStream { head, halves, slot } = stream;
-    let mut headers = match parse_within_limits(head, &halves.connection().config) {
+    let ServerStream {
+        head,
+        halves,
+        received_at,
+        slot,
+    } = stream;
+    let mut headers = match parse_within_limits(head, halves.connection()) {
         Ok(headers) => headers,
         Err(rejection) => {
             drop(slot);
@@ -67,10 +72,11 @@ pub(super) async fn serve_call(server: Arc<ServerShared>, stream: ServerStream) 
     let mut interception = server.interceptors.begin(|| CallStart {
         authority: headers.authority.clone(),
         deadline,
-        ..call_start(path.clone(), &call.connection.peer, received_at)
+        ..call_start(path.clone(), &call.connection().peer, received_at)
     });
 
     let refused = if permit.is_none() {
+        server.counters.count(Counter::MaxConcurrentCalls);
         Some(Ended::Returned(Err(Status::resource_exhausted(
             "the server has too many calls under way",
         ))))
@@ -128,7 +134,11 @@ async fn reject(
     }
 }
 
-fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeaders, Rejection> {
+fn parse_within_limits(
+    head: Parts,
+    connection: &ConnectionShared,
+) -> Result<RequestHeaders, Rejection> {
+    let limits = &connection.config;
     let size = request_header_list_size(&head.method, &head.uri, &head.headers);
     let fields = head.headers.len();
     let headers = RequestHeaders::parse(head)?;
@@ -139,12 +149,15 @@ fn parse_within_limits(head: Parts, limits: &Http2Config) -> Result<RequestHeade
         limits.max_metadata_pairs,
     ) {
         Ok(()) => Ok(headers),
-        Err(error) => Err(Rejection::Status {
-            status: Box::new(error.into()),
-            path: Some(headers.path),
-            accept_encoding: false,
-            content_type: headers.content_type,
-        }),
+        Err(error) => {
+            connection.counters().count_received(&error);
+            Err(Rejection::Status {
+                status: Box::new(error.into()),
+                path: Some(headers.path),
+                accept_encoding: false,
+                content_type: headers.content_type,
+            })
+        }
     }
 }
 
@@ -210,7 +223,10 @@ async fn serve(
     let incoming = server_call(server, call, headers, deadline);
     let mut handler = match unwinding("the service", || service.serve(incoming)) {
         Ok(handler) => handler,
-        Err(status) => return Ended::Returned(Err(status)),
+        Err(status) => {
+            server.counters.count(Counter::HandlerPanicked);
+            return Ended::Returned(Err(status));
+        }
     };
     let ended = run(handler.as_mut(), call, deadline).await;
     // Destructors are the handler's code too, and decide nothing any more.
@@ -233,9 +249,9 @@ fn server_call(
             compressed: false,
             path: headers.path,
             authority: headers.authority,
-            peer: call.connection.peer.clone(),
+            peer: call.connection().peer.clone(),
             extensions: headers.extensions,
-            phase: call.connection.phase.clone(),
+            phase: call.connection().phase.clone(),
             end: CallEnd::of(&call.queue),
         },
         recv: call.recv.clone(),
@@ -262,7 +278,10 @@ async fn run(
             match unwinding("the handler", || handler.as_mut().poll(cx)) {
                 Ok(Poll::Ready(outcome)) => return Poll::Ready(Ended::Returned(outcome)),
                 Ok(Poll::Pending) => {}
-                Err(status) => return Poll::Ready(Ended::Returned(Err(status))),
+                Err(status) => {
+                    call.connection().count(Counter::HandlerPanicked);
+                    return Poll::Ready(Ended::Returned(Err(status)));
+                }
             }
             match call.writer.write(cx) {
                 // The handler waits for the room that was just made.
@@ -310,6 +329,7 @@ fn seen_through(outcome: Result<(), Status>, call: &OpenCall) -> Result<(), Stat
     let queue = call.queue.lock();
     outcome.and_then(|()| {
         if queue.replies_panicked {
+            call.connection().count(Counter::HandlerPanicked);
             Err(Status::unknown("the task that sent the replies panicked"))
         } else if queue.replies_alive > 0 {
             Err(Status::unknown(
@@ -332,7 +352,7 @@ fn break_off(writer: &mut ResponseWriter) -> Result<(), Status> {
 
 fn client_gone(call: &OpenCall) -> Status {
     if !call.queue.lock().headers_sent {
-        call.connection.count_cancelled();
+        call.connection().count_cancelled();
     }
     Status::cancelled("the client gave up the call, or its connection is lost")
 }
@@ -341,14 +361,13 @@ fn client_gone(call: &OpenCall) -> Status {
 /// in another task learns that it is over.
 async fn let_go(call: OpenCall) {
     let OpenCall {
-        connection,
         recv,
         queue,
         writer,
     } = call;
     queue.seal(call_is_over());
     queue.clear();
-    drop(writer);
+    let connection = writer.into_connection();
     read_to_end(&recv, &connection).await;
     recv.close(call_is_over);
 }

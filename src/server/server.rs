@@ -14,6 +14,7 @@ use super::running::Running;
 use super::service::Service;
 use crate::call::{Interceptor, Interceptors};
 use crate::transport::ByteStream;
+use crate::transport::counters::Counters;
 
 /// A gRPC server: services, and how they are served.
 ///
@@ -31,6 +32,7 @@ pub struct Server {
     pub(super) services: Vec<Arc<dyn Service>>,
     pub(super) interceptors: Interceptors,
     pub(super) secure: Arc<dyn Secure>,
+    pub(super) counters: Counters,
 }
 
 impl Server {
@@ -41,6 +43,7 @@ impl Server {
             services: Vec::new(),
             interceptors: Interceptors::default(),
             secure: Arc::new(PlainText),
+            counters: Counters::new(),
         }
     }
 
@@ -68,6 +71,12 @@ impl Server {
     pub fn intercept(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.push(interceptor);
         self
+    }
+
+    /// How often which limit was run into. To be taken before the server serves, and looked at as often
+    /// as you like, also when it has ended.
+    pub fn counters(&self) -> Counters {
+        self.counters.clone()
     }
 
     /// The names of the services, as they were added.

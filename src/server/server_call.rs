@@ -9,6 +9,7 @@ use crate::call::message::encode_message;
 use crate::call::{
     Charge, Deadline, Inbound, InflightBytes, LazyTimer, Request, RequestParts, Response,
 };
+use crate::transport::counters::Counter;
 use crate::transport::recv::RecvHalf;
 use crate::transport::reply_queue::ReplyQueue;
 use crate::wire::decode_cost::SCANNED_FROM;
@@ -51,6 +52,7 @@ impl ServerCall {
         let limit = self.config.request_read_timeout;
         let mut timer = LazyTimer::new(Some(Deadline::after(limit)));
         let Some(request) = timer.race(inbound.only_request()).await else {
+            self.recv.counters().count(Counter::RequestReadTimeout);
             return Err(Status::deadline_exceeded(format!(
                 "the request did not come within {limit:?}"
             )));
@@ -90,7 +92,8 @@ impl ServerCall {
         if plain_length >= SCANNED_FROM {
             queue.charge = Some(Box::new(self.inflight.charge(plain_length)?));
         }
-        let length = encode_message(&message, encoding, limit, &mut queue.bytes)?;
+        let length = encode_message(&message, encoding, limit, &mut queue.bytes)
+            .inspect_err(|error| self.recv.counters().count_sent(error))?;
         queue.metadata = metadata;
         queue.trailers = trailers;
         queue.queued(length);
@@ -103,6 +106,7 @@ impl ServerCall {
             self.queue.clone(),
             self.accept_encoding,
             self.config.max_send_message,
+            self.recv.counters(),
         )
     }
 

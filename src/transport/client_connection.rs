@@ -21,9 +21,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -31,6 +31,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Io;
 use super::client_config::ClientHttp2Config;
+use super::counters::{Counter, Counters};
 use super::frame_counts::{Abuse, GoAway};
 use super::large_blocks::LargeBlocks;
 use super::meter::SharedMeter;
@@ -56,6 +57,7 @@ struct Handle {
 pub(crate) struct ConnectionState {
     peer: Peer,
     pub(super) config: Arc<ClientHttp2Config>,
+    pub(super) counters: Counters,
     /// Responses with more header fields than we take.
     large_blocks: LargeBlocks,
     /// Streams that may still be opened.
@@ -79,6 +81,9 @@ pub(crate) struct ConnectionState {
     released: AtomicBool,
     /// A response has begun.
     has_answered: AtomicBool,
+    speakers: Mutex<Speakers>,
+    /// Counts the turns of the connection's task.
+    turn: AtomicU64,
 }
 
 /// Why a connection takes no more streams.
@@ -92,6 +97,20 @@ pub(crate) struct Farewell {
     pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
     pub(crate) lost: bool,
+}
+
+/// A call that has left it to its connection to send what it said.
+pub(crate) trait Speaker: Send + Sync {
+    /// Sends it, as far as there is room.
+    fn speak(&self);
+}
+
+/// The calls that have.
+struct Speakers {
+    /// `None` once the connection is gone.
+    queued: Option<Vec<Weak<dyn Speaker>>>,
+    /// The connection's task.
+    driver: Waker,
 }
 
 /// How busy a connection is, in streams.
@@ -169,6 +188,7 @@ impl ClientConnection {
         io: Io,
         peer: Peer,
         config: Arc<ClientHttp2Config>,
+        counters: Counters,
     ) -> Result<Self, OpenError> {
         let large_blocks = LargeBlocks::default();
         let meter = SharedMeter::client(io, config.frame_limits(large_blocks.clone()));
@@ -210,7 +230,7 @@ impl ClientConnection {
             Poll::Pending
         })
         .await?;
-        let state = Arc::new(ConnectionState::new(peer, config, large_blocks));
+        let state = Arc::new(ConnectionState::new(peer, config, counters, large_blocks));
         let mut driver = Driver::new(h2, meter, Arc::clone(&state));
         driver.follow_settings();
         tokio::spawn(driver.run());
@@ -326,6 +346,7 @@ impl ClientConnection {
         let (response, stream) = opened.map_err(|error| state.not_opened(&error))?;
         let id = u32::from(response.stream_id());
         if id >= state.config.stream_id_limit {
+            state.counters.count(Counter::StreamIdLimit);
             state.say_farewell(Farewell::because(
                 "the connection has used up its stream ids",
             ));
@@ -354,10 +375,16 @@ impl Drop for Handle {
 }
 
 impl ConnectionState {
-    fn new(peer: Peer, config: Arc<ClientHttp2Config>, large_blocks: LargeBlocks) -> Self {
+    fn new(
+        peer: Peer,
+        config: Arc<ClientHttp2Config>,
+        counters: Counters,
+        large_blocks: LargeBlocks,
+    ) -> Self {
         Self {
             peer,
             config,
+            counters,
             large_blocks,
             slots: Semaphore::new(0),
             owed: AtomicUsize::new(0),
@@ -372,6 +399,61 @@ impl ConnectionState {
             last_written: AtomicU32::new(0),
             released: AtomicBool::new(false),
             has_answered: AtomicBool::new(false),
+            speakers: Mutex::new(Speakers {
+                queued: Some(Vec::new()),
+                driver: Waker::noop().clone(),
+            }),
+            turn: AtomicU64::new(0),
+        }
+    }
+
+    /// Has this call speak in the connection's next turn, with all others that want to. Says whether
+    /// there will be one.
+    pub(crate) fn send_soon(&self, speaker: Weak<dyn Speaker>) -> bool {
+        let mut speakers = self.speakers();
+        let Some(queued) = &mut speakers.queued else {
+            return false;
+        };
+        queued.push(speaker);
+        if queued.len() == 1 {
+            speakers.driver.wake_by_ref();
+        }
+        true
+    }
+
+    /// The connection's turn. What is handed over in the same turn leaves in the same one.
+    pub(crate) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    fn speakers(&self) -> MutexGuard<'_, Speakers> {
+        self.speakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has those speak who want to, for the connection's task to send what they say.
+    fn let_speak(&self, cx: &Context<'_>) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+        let queued = {
+            let mut speakers = self.speakers();
+            if !speakers.driver.will_wake(cx.waker()) {
+                speakers.driver.clone_from(cx.waker());
+            }
+            match &mut speakers.queued {
+                Some(queued) if !queued.is_empty() => std::mem::take(queued),
+                Some(_) | None => return,
+            }
+        };
+        // Outside of the lock: they may well want to speak again.
+        for speaker in queued.iter().filter_map(Weak::upgrade) {
+            speaker.speak();
+        }
+    }
+
+    /// The connection is gone. Who wants to speak finds that out.
+    fn silence(&self) {
+        let queued = self.speakers().queued.take();
+        for speaker in queued.iter().flatten().filter_map(Weak::upgrade) {
+            speaker.speak();
         }
     }
 
@@ -395,6 +477,7 @@ impl ConnectionState {
     pub(super) fn header_list_too_large(&self, stream: u32) -> Option<WireError> {
         let size = self.large_blocks.take(stream)?;
         let limit = self.config.max_metadata_size;
+        self.counters.count(Counter::MaxMetadataSize);
         Some(WireError::HeaderListTooLarge { size, limit })
     }
 
@@ -470,6 +553,7 @@ impl ConnectionState {
         }
         let size = request_header_list_size(request.method(), request.uri(), request.headers());
         if size > limit {
+            self.counters.count(Counter::PeerHeaderListSize);
             let error = WireError::HeaderListTooLarge { size, limit };
             let text = format!("{error} that {} announced", self.peer);
             return Err(NotOpened::Refused(
@@ -615,15 +699,25 @@ impl Driver {
             lost: true,
         });
         // Dropping h2 ends the streams that are left, which ask the state for the reason.
+        let Self { h2, state, .. } = self;
+        drop(h2);
+        state.silence();
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
+        self.state.let_speak(cx);
         loop {
             if let Poll::Ready(end) = Pin::new(&mut self.h2).poll(cx) {
                 self.listen();
+                if let Err(error) = &end
+                    && let Some(code) = error.reason().filter(|_| error.is_library())
+                {
+                    self.state.counters.count(Counter::of_fault(code));
+                }
                 return Poll::Ready(end.map_err(|error| text_of(&error)));
             }
-            if let Some(Abuse(why)) = self.listen() {
+            if let Some(Abuse { text: why, counter }) = self.listen() {
+                self.state.counters.count(counter);
                 return Poll::Ready(Err(self.cut(format!("the server sent {why}"))));
             }
             match self.poll_timers(cx) {
@@ -696,6 +790,7 @@ impl Driver {
             let since = *self.closing_since.get_or_insert_with(now);
             let over = after(since, self.state.config.goaway_linger);
             if self.poll_until(over, cx).is_ready() {
+                self.state.counters.count(Counter::GoawayLinger);
                 return Err("the server does not take our GOAWAY".to_owned());
             }
             return Ok(false);
@@ -709,9 +804,12 @@ impl Driver {
         // came before the PING is older than that.
         if let Some(sent_at) = self.ping_sent_at.filter(|sent_at| last_read_at < *sent_at) {
             return match self.poll_until(after(sent_at, timeout), cx) {
-                Poll::Ready(()) => Err(format!(
-                    "keepalive: the server did not answer a PING within {timeout:?}"
-                )),
+                Poll::Ready(()) => {
+                    self.state.counters.count(Counter::KeepaliveTimeout);
+                    Err(format!(
+                        "keepalive: the server did not answer a PING within {timeout:?}"
+                    ))
+                }
                 Poll::Pending => Ok(false),
             };
         }
@@ -745,7 +843,7 @@ impl Driver {
         };
         // The answer itself is not awaited: any byte of the server will do. Asking for it makes room
         // for the next PING.
-        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut cx = Context::from_waker(Waker::noop());
         let _ = pings.poll_pong(&mut cx);
         pings.send_ping(h2::Ping::opaque()).is_ok()
     }

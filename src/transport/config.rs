@@ -44,6 +44,9 @@ pub struct Http2Config {
     /// Bytes of one stream that may wait inside h2 for the socket; the sender then waits.
     /// Default 64 KiB.
     pub stream_send_buffer: usize,
+    /// Bytes of all streams together that may wait inside h2 for the socket; the senders then wait.
+    /// Default 8 MiB.
+    pub connection_send_buffer: usize,
     /// From accept to preface and first SETTINGS, after any TLS handshake: closed. Default 10 s.
     pub preface_timeout: Duration,
     /// From our SETTINGS to their acknowledgement: GOAWAY(SETTINGS_TIMEOUT). Default 30 s.
@@ -127,6 +130,7 @@ impl Default for Http2Config {
             max_metadata_size: 16 * 1024,
             max_metadata_pairs: 256,
             stream_send_buffer: 64 * 1024,
+            connection_send_buffer: 8 * 1024 * 1024,
             preface_timeout: Duration::from_secs(10),
             settings_ack_timeout: Duration::from_secs(30),
             header_block_timeout: Duration::from_secs(10),
@@ -199,6 +203,9 @@ impl Http2Config {
         }
         if self.stream_send_buffer == 0 {
             return Err("stream_send_buffer is 0, but must be at least 1".to_owned());
+        }
+        if self.connection_send_buffer == 0 {
+            return Err("connection_send_buffer is 0, but must be at least 1".to_owned());
         }
         Ok(())
     }

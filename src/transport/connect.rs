@@ -19,6 +19,7 @@ use tokio::time::timeout_at;
 
 use super::client_config::ClientHttp2Config;
 use super::client_connection::{ClientConnection, OpenError};
+use super::counters::{Counter, Counters};
 use super::peer::{Peer, PeerAddress};
 use super::{ByteStream, Io};
 use crate::wire::Status;
@@ -71,6 +72,7 @@ pub(crate) struct Connector {
     pub(crate) http2: Arc<ClientHttp2Config>,
     /// How often a server said that we ask too often whether it is alive.
     pub(crate) asked_too_often: AtomicU32,
+    pub(crate) counters: Counters,
 }
 
 /// The step at which a connection failed.
@@ -113,6 +115,7 @@ impl Connector {
             remedy,
         };
         let late = |phase| {
+            self.counters.count(Counter::ConnectTimeout);
             let text = format!("not done within {attempt_timeout:?}");
             failed(phase, text, None)
         };
@@ -136,7 +139,7 @@ impl Connector {
         };
 
         let phase = ConnectPhase::Http2;
-        let opening = ClientConnection::open(io, peer, self.http2());
+        let opening = ClientConnection::open(io, peer, self.http2(), self.counters.clone());
         timeout_at(deadline, opening)
             .await
             .map_err(|_| late(phase))?

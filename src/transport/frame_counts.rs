@@ -8,6 +8,7 @@
 
 use tokio::time::Instant;
 
+use super::counters::Counter;
 use super::frame_scanner::{Found, FrameHead};
 use super::large_blocks::BlockMeasure;
 use super::ping_policy::PingPolicy;
@@ -63,13 +64,16 @@ pub(crate) struct FrameCounts {
     pub(crate) abuse: Option<Abuse>,
     /// RST_STREAM frames that h2 may have written by itself, and counts against the connection.
     pub(crate) resets_written: u64,
-    /// We said GOAWAY for a fault: nothing but the end of the connection follows.
-    pub(crate) fatal_goaway: bool,
+    /// Streams that were refused: h2 does not tell of those that it refuses.
+    pub(crate) streams_refused: u64,
+    /// We said GOAWAY for a fault of this code: nothing but the end of the connection follows.
+    pub(crate) fatal_goaway: Option<u32>,
     /// DATA frames without a byte and without END_STREAM.
     pub(crate) empty_data_frames: u64,
     now: Instant,
     frames_answered: u64,
-    data_bytes_sent: u64,
+    /// Bytes of DATA that h2 has written.
+    pub(crate) data_bytes_sent: u64,
     /// `frames_answered` when the last PING came.
     frames_answered_at_ping: Option<u64>,
     window_updates: u64,
@@ -89,9 +93,19 @@ pub(crate) struct FrameCounts {
     pub(super) goaway_text: Option<&'static str>,
 }
 
-/// A limit that a peer crossed, in words that go into the GOAWAY.
+/// A limit that a peer crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Abuse(pub(crate) &'static str);
+pub(crate) struct Abuse {
+    /// In words that go into the GOAWAY.
+    pub(crate) text: &'static str,
+    pub(crate) counter: Counter,
+}
+
+impl Abuse {
+    pub(super) const fn new(text: &'static str, counter: Counter) -> Self {
+        Self { text, counter }
+    }
+}
 
 impl FrameCounts {
     pub(super) fn new(limits: FrameLimits, now: Instant) -> Self {
@@ -105,7 +119,8 @@ impl FrameCounts {
             peer_max_header_list_size: None,
             abuse: None,
             resets_written: 0,
-            fatal_goaway: false,
+            streams_refused: 0,
+            fatal_goaway: None,
             empty_data_frames: 0,
             now,
             frames_answered: 0,
@@ -168,7 +183,7 @@ impl FrameCounts {
                 }
                 self.header_blocks_received += u64::from(head.kind == frame_type::HEADERS);
                 self.too_many_header_blocks()
-                    .then_some("too_many_header_blocks")
+                    .then_some(("too_many_header_blocks", Counter::HeaderBlocks))
             }
             frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
             frame_type::WINDOW_UPDATE => {
@@ -179,25 +194,31 @@ impl FrameCounts {
                     .saturating_mul(10)
                     .saturating_add(self.data_bytes_sent / 4);
                 let allowed = earned.saturating_add(self.window_update_slack);
-                (self.window_updates > allowed).then_some("too_many_window_updates")
+                (self.window_updates > allowed)
+                    .then_some(("too_many_window_updates", Counter::WindowUpdateSlack))
             }
             frame_type::PING if !ack => {
                 let now = self.now;
                 let policy = self.ping_policy.as_mut();
                 let timely = policy.is_none_or(|policy| policy.received(now));
-                let allowed = timely && self.ping_is_earned();
-                (!allowed).then_some("too_many_pings")
+                if !timely {
+                    Some(("too_many_pings", Counter::MaxPingStrikes))
+                } else {
+                    (!self.ping_is_earned()).then_some(("too_many_pings", Counter::Pings))
+                }
             }
             frame_type::SETTINGS => {
                 self.settings_acked |= ack;
                 self.settings |= !ack;
-                (!self.settings_frames.take(self.now)).then_some("too_many_settings")
+                (!self.settings_frames.take(self.now))
+                    .then_some(("too_many_settings", Counter::SettingsFrames))
             }
             // PING acknowledgements, PRIORITY, and types that we do not know.
-            _ => (!self.idle_frames.take(self.now)).then_some("too_many_idle_frames"),
+            _ => (!self.idle_frames.take(self.now))
+                .then_some(("too_many_idle_frames", Counter::IdleFrames)),
         };
         if self.abuse.is_none() {
-            self.abuse = too_many.map(Abuse);
+            self.abuse = too_many.map(|(text, counter)| Abuse::new(text, counter));
         }
     }
 
@@ -267,8 +288,10 @@ impl FrameCounts {
                 }
                 frame_type::GOAWAY => {
                     // After the last stream's id comes the error code; 0 is none.
-                    let code = payload.get(4..8).unwrap_or_default();
-                    self.fatal_goaway |= code.iter().any(|byte| *byte != 0);
+                    let code = payload.get(4..).and_then(<[u8]>::first_chunk);
+                    let code = code.copied().map(u32::from_be_bytes);
+                    let fault = code.filter(|code| *code != error_code::NO_ERROR);
+                    self.fatal_goaway = self.fatal_goaway.or(fault);
                     Some(*follow)
                 }
                 _ => None,
@@ -285,14 +308,19 @@ impl FrameCounts {
             // Our own decisions.
             error_code::NO_ERROR | error_code::CANCEL => {}
             // Ours or h2's, and no fault: a stream too many, a frame too late.
-            error_code::REFUSED_STREAM | error_code::STREAM_CLOSED => self.resets_written += 1,
+            error_code::REFUSED_STREAM => {
+                self.resets_written += 1;
+                self.streams_refused += 1;
+            }
+            error_code::STREAM_CLOSED => self.resets_written += 1,
             // h2's answer to a stream that broke the protocol.
             _ => {
                 self.resets_written += 1;
                 let now = self.now;
                 let bucket = self.faulty_streams.as_mut();
                 if bucket.is_some_and(|bucket| !bucket.take(now)) {
-                    self.abuse.get_or_insert(Abuse("too_many_stream_errors"));
+                    let abuse = Abuse::new("too_many_stream_errors", Counter::FaultyStreams);
+                    self.abuse.get_or_insert(abuse);
                 }
             }
         }

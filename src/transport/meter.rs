@@ -17,7 +17,8 @@
 //! - **Counts frames**, and remembers the first limit that a peer crossed, for the connection task
 //!   to act on.
 //! - **Gives way** after many small DATA frames, so that handlers run between bursts: h2 holds every
-//!   unread frame against the connection.
+//!   unread frame against the connection. And after many bytes, whatever they are: a peer that sends
+//!   faster than h2 reads would never let the connection task look at what passed.
 //!
 //! Spec: RFC 9113 §4.1, §6, §10.5.
 
@@ -37,6 +38,9 @@ use crate::spec::http2::{FRAME_HEAD_LENGTH, PREFACE, frame as frame_type};
 
 /// So many small DATA frames are read before handlers get their turn.
 const SMALL_DATA_FRAMES_PER_TURN: u32 = 128;
+/// So many bytes are read before the connection task and all others get theirs. The smallest frames
+/// are nine bytes.
+const BYTES_PER_TURN: usize = 256 * 1024;
 /// One read takes this much once a peer is found to send a lot. More is not faster.
 const READ_AHEAD: usize = 64 * 1024;
 /// Frames are joined up to here; then h2 waits until the socket takes some.
@@ -71,9 +75,11 @@ impl SharedMeter {
             read_ahead: BytesMut::new(),
             more_is_likely: false,
             small_frames: 0,
+            unbroken_bytes: 0,
             held: false,
             ended: false,
             joined: BytesMut::new(),
+            blocked: false,
             inbound: FrameScanner::after(inbound_skip),
             outbound: FrameScanner::after(outbound_skip),
             counts: FrameCounts::new(limits, now),
@@ -92,11 +98,15 @@ pub(crate) struct FrameMeter {
     read_ahead: BytesMut,
     /// The last read filled all the room there was, so more is likely waiting.
     more_is_likely: bool,
+    /// Small DATA frames, and bytes, that were read since the meter gave way.
     small_frames: u32,
+    unbroken_bytes: usize,
     /// h2 finds nothing to read.
     held: bool,
     ended: bool,
     joined: BytesMut,
+    /// h2 could not write all it had.
+    blocked: bool,
     inbound: FrameScanner,
     outbound: FrameScanner,
     counts: FrameCounts,
@@ -122,7 +132,6 @@ impl FrameMeter {
 
     /// Lets h2 find nothing to read, or again what comes. Whoever holds it back sees to what comes
     /// meanwhile: h2 is not woken.
-    #[cfg(feature = "client")]
     pub(crate) fn hold_reads(&mut self, held: bool) {
         self.held = held;
     }
@@ -138,7 +147,8 @@ impl FrameMeter {
         wanted: usize,
     ) -> Poll<io::Result<&[u8]>> {
         while self.read_ahead.len() < wanted && !self.ended {
-            ready!(self.poll_read_ahead(cx))?;
+            // A peer that has not begun to speak is not worth much memory.
+            ready!(self.poll_read_ahead(cx, KEPT_BUFFER))?;
         }
         Poll::Ready(Ok(&self.read_ahead))
     }
@@ -151,6 +161,12 @@ impl FrameMeter {
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_write_joined(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Whether h2 has frames that found no room here.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
     }
 
     /// Whether frames wait to be drained.
@@ -175,7 +191,7 @@ impl FrameMeter {
         let mut dropped = self.read_ahead.len();
         self.read_ahead.clear();
         while dropped < limit && !self.ended {
-            if ready!(self.poll_read_ahead(cx)).is_err() {
+            if ready!(self.poll_read_ahead(cx, READ_AHEAD)).is_err() {
                 break;
             }
             dropped += self.read_ahead.len();
@@ -196,12 +212,12 @@ impl FrameMeter {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.read_ahead.reserve(READ_AHEAD);
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<()>> {
+        self.read_ahead.reserve(room);
         let read = std::pin::pin!(self.io.read_buf(&mut self.read_ahead));
         let length = ready!(read.poll(cx))?;
         self.ended = length == 0;
-        self.more_is_likely = length >= READ_AHEAD / 2;
+        self.more_is_likely = length >= room / 2;
         self.counts.read_at(Instant::now());
         Poll::Ready(Ok(()))
     }
@@ -222,17 +238,20 @@ impl FrameMeter {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.held {
+        // The connection task ends a connection that crossed a limit. It runs once h2 finds nothing.
+        if self.held || self.counts.abuse.is_some() {
             return Poll::Pending;
         }
-        if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN {
+        if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN || self.unbroken_bytes >= BYTES_PER_TURN
+        {
             // Woken at once, but behind the handlers that are ready.
             self.small_frames = 0;
+            self.unbroken_bytes = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         if self.read_ahead.is_empty() && self.more_is_likely {
-            ready!(self.poll_read_ahead(cx))?;
+            ready!(self.poll_read_ahead(cx, READ_AHEAD))?;
         }
         let before = into.filled().len();
         if self.read_ahead.is_empty() {
@@ -248,18 +267,27 @@ impl FrameMeter {
             into.put_slice(&self.read_ahead.split_to(length));
         }
         let bytes = into.filled().get(before..).unwrap_or_default();
+        self.unbroken_bytes += bytes.len();
         let (counts, small_frames) = (&mut self.counts, &mut self.small_frames);
         self.inbound
             .scan(bytes, |found| counts.received(found, small_frames));
+        if self.counts.abuse.is_some() {
+            // What crossed a limit is not worth the work of being read.
+            into.set_filled(before);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // Unless it gets to the end.
+        self.blocked = true;
         if bytes.len() >= PASS_BY {
             ready!(self.poll_write_joined(cx))?;
             let written = ready!(Pin::new(&mut self.io).poll_write(cx, bytes))?;
             let passed = bytes.get(..written).unwrap_or(bytes);
             self.sent(passed);
+            self.blocked = false;
             return Poll::Ready(Ok(written));
         }
         if self.joined.len() >= JOIN_LIMIT {
@@ -267,6 +295,7 @@ impl FrameMeter {
         }
         self.joined.extend_from_slice(bytes);
         self.sent(bytes);
+        self.blocked = false;
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -13,17 +13,21 @@
 //! | [`config`] | every limit and timer, with its default |
 //! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `large_blocks` | header blocks that h2 would cut |
+//! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
+//! | `server_transport`, `open_connections`, `buffered` | what all connections of a server share |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
-//! | `reply_queue`, `response_writer`, `send` | bytes out, in order, under flow control |
+//! | `reply_queue`, `response_writer`, `send`, `unsent` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
 //! | [`faults`] | a byte stream that breaks, for tests |
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
+#[cfg(feature = "server")]
+mod buffered;
 #[cfg(feature = "client")]
 pub(crate) mod client_config;
 #[cfg(feature = "client")]
@@ -34,6 +38,7 @@ pub(crate) mod config;
 pub(crate) mod connect;
 #[cfg(feature = "server")]
 pub(crate) mod connection_shared;
+pub(crate) mod counters;
 mod errors;
 pub mod faults;
 mod frame_counts;
@@ -41,6 +46,8 @@ mod frame_scanner;
 mod large_blocks;
 mod limits;
 mod meter;
+#[cfg(feature = "server")]
+mod open_connections;
 pub(crate) mod peer;
 #[cfg(feature = "server")]
 pub(crate) mod phase;
@@ -61,6 +68,8 @@ pub(crate) mod send;
 pub(crate) mod server_connection;
 #[cfg(feature = "server")]
 pub(crate) mod server_stream;
+#[cfg(feature = "server")]
+pub(crate) mod server_transport;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
@@ -68,6 +77,8 @@ pub(crate) mod tls;
 mod turn;
 #[cfg(feature = "server")]
 mod unread;
+#[cfg(feature = "server")]
+mod unsent;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -11,6 +11,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
+use super::counters::Counter;
 use super::meter::{FrameMeter, SharedMeter};
 use crate::spec::http2::PREFACE;
 
@@ -76,6 +77,16 @@ const HTTP1_METHODS: [&[u8]; 9] = [
 ];
 
 impl NotHttp2 {
+    /// Where it is counted. Who only looked whether the port is open did nothing worth counting.
+    pub(crate) const fn counter(self) -> Option<Counter> {
+        match self {
+            Self::Closed => None,
+            Self::Http1 => Some(Counter::NotHttp2Http1),
+            Self::Tls => Some(Counter::NotHttp2Tls),
+            Self::Junk => Some(Counter::NotHttp2Junk),
+        }
+    }
+
     fn of(bytes: &[u8]) -> Self {
         // A TLS record of a handshake: type 22, major version 3. RFC 8446 §5.1.
         if bytes.starts_with(&[0x16, 0x03]) || bytes == [0x16] {

@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::connection_shared::ConnectionShared;
+use super::counters::Counters;
 use super::errors::status_of_server_stream;
 use crate::wire::{Deframer, RawMessage, Status};
 
@@ -136,6 +137,11 @@ impl RecvHalf {
         self.lock().poll_message(cx)
     }
 
+    /// What is counted on the server of this stream.
+    pub(crate) fn counters(&self) -> Counters {
+        self.lock().connection.counters().clone()
+    }
+
     /// Messages and body bytes that came so far.
     pub(crate) fn received(&self) -> (u64, u64) {
         let state = self.lock();
@@ -171,7 +177,7 @@ impl RecvHalf {
         let mut state = self.lock();
         let stream = state.stream.take();
         // What is unread goes back with the stream.
-        state.connection.unread.subtract(state.unreleased);
+        state.connection.was_read(state.unreleased);
         state.unreleased = 0;
         state.held_since = None;
         if state.end.is_none() {
@@ -228,7 +234,7 @@ impl RecvState {
             return false;
         }
         self.unreleased += came;
-        self.connection.unread.add(came);
+        self.connection.is_unread(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {
             self.discarded += came;
@@ -257,7 +263,10 @@ impl RecvState {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
-        if let Some(message) = self.deframer.next_message()? {
+        let message = self.deframer.next_message().inspect_err(|error| {
+            self.connection.counters().count_received(error);
+        })?;
+        if let Some(message) = message {
             self.messages += 1;
             if self.held_since.is_some() {
                 self.held_since = Some(Instant::now());
@@ -300,7 +309,7 @@ impl RecvState {
         }
         let length = length.min(self.unreleased);
         self.unreleased -= length;
-        self.connection.unread.subtract(length);
+        self.connection.was_read(length);
         if self.unreleased < self.release_step.saturating_mul(2) {
             self.held_since = None;
         }

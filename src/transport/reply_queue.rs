@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::wire::{Encoding, Metadata, Status};
 
-/// A handler may queue its next message while less than this waits.
+/// A handler may queue its next message while less than this waits, here and in the writer.
 const QUEUE_LIMIT: usize = 32 * 1024;
 
 /// Both ends of the queue. Clones are the same queue.
@@ -30,6 +30,8 @@ pub(crate) struct ReplyQueue(Arc<Mutex<QueueState>>);
 pub(crate) struct QueueState {
     /// Length-prefixed messages, back to back.
     pub(crate) bytes: BytesMut,
+    /// Bytes that the writer has taken and not handed over yet.
+    in_writer: usize,
     /// Initial metadata, until Response-Headers leave.
     pub(crate) metadata: Metadata,
     /// Response-Headers are to leave before the first message.
@@ -68,6 +70,7 @@ impl ReplyQueue {
     pub(crate) fn new(encoding: Encoding) -> Self {
         Self(Arc::new(Mutex::new(QueueState {
             bytes: BytesMut::new(),
+            in_writer: 0,
             metadata: Metadata::new(),
             headers_wanted: false,
             headers_sent: false,
@@ -106,7 +109,7 @@ impl ReplyQueue {
         if let Some(status) = &state.closed {
             return Poll::Ready(Err(status.clone()));
         }
-        if state.bytes.len() < QUEUE_LIMIT {
+        if state.bytes.len() + state.in_writer < QUEUE_LIMIT {
             return Poll::Ready(Ok(state));
         }
         state.producer = Some(cx.waker().clone());
@@ -177,22 +180,30 @@ impl QueueState {
         self.writer = Some(cx.waker().clone());
     }
 
-    /// Takes what is queued, so that the handler has room again. Says whether a handler in this very
-    /// task waited for that, and is to be polled once more.
-    pub(crate) fn take(&mut self, cx: &Context<'_>) -> (BytesMut, bool) {
+    /// Takes what is queued. The handler has room again once that is [handed over](Self::handed_over).
+    pub(crate) fn take(&mut self) -> BytesMut {
+        self.in_writer = self.bytes.len();
         // The only message so far has a buffer of just its size; the messages of a stream share one.
-        let bytes = if self.messages <= 1 {
+        if self.messages <= 1 {
             std::mem::take(&mut self.bytes)
         } else {
             self.bytes.split()
-        };
+        }
+    }
+
+    /// The writer has nothing left of what it took. Says whether a handler in this very task waited for
+    /// that, and is to be polled once more.
+    pub(crate) fn handed_over(&mut self, cx: &Context<'_>) -> bool {
+        if std::mem::take(&mut self.in_writer) == 0 {
+            return false;
+        }
         match self.producer.take() {
-            Some(producer) if producer.will_wake(cx.waker()) => (bytes, true),
+            Some(producer) if producer.will_wake(cx.waker()) => true,
             Some(producer) => {
                 producer.wake();
-                (bytes, false)
+                false
             }
-            None => (bytes, false),
+            None => false,
         }
     }
 }

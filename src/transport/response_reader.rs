@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 use http::StatusCode;
 
 use super::client_connection::{ConnectionState, Slot};
+use super::counters::Counter;
 use super::errors::status_of_client_stream;
 use super::peer::Peer;
 use crate::wire::header_size::{STATUS_FIELD_SIZE, check_header_list, header_list_size};
@@ -93,6 +94,11 @@ impl ResponseReader {
     /// Messages from here on may be so many bytes long, as sent.
     pub(crate) fn limit_messages(&mut self, limit: usize) {
         self.message_limit = limit;
+    }
+
+    /// The connection of the stream.
+    pub(crate) fn connection(&self) -> &Arc<ConnectionState> {
+        &self.connection
     }
 
     /// Who answers.
@@ -177,6 +183,7 @@ impl ResponseReader {
             *interim_responses += 1;
             let limit = connection.config.max_interim_responses;
             if *interim_responses > limit {
+                connection.counters.count(Counter::MaxInterimResponses);
                 let text = format!("the server sent more than {limit} interim responses (1xx)");
                 let status = Status::unavailable(text);
                 return Poll::Ready(Err(status));
@@ -234,6 +241,7 @@ impl ResponseReader {
             config.max_metadata_size,
             config.max_metadata_pairs,
         )
+        .inspect_err(|error| self.connection.counters.count_received(error))
     }
 
     /// The next message; `None` when the last one has been taken, and trailers are to be read.
@@ -257,6 +265,7 @@ impl ResponseReader {
                 }
                 Ok(None) => {}
                 Err(error) => {
+                    self.connection.counters.count_received(&error);
                     self.part = Part::Over;
                     return Poll::Ready(Err(error.into()));
                 }

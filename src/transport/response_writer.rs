@@ -12,11 +12,14 @@
 //! Spec: gRPC-HTTP2 §Responses; gRFC A6 §When Retries are Valid.
 
 use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::connection_shared::ConnectionShared;
+use super::counters::Counter;
 use super::reply_queue::ReplyQueue;
 use super::send::{Gone, SendHalf};
 use crate::wire::{ContentType, Encoding, Metadata, ResponseHeaders, Status, Trailers, WireError};
@@ -27,9 +30,9 @@ pub(crate) struct ResponseWriter {
     body: Option<SendHalf>,
     queue: ReplyQueue,
     content_type: ContentType,
-    /// The largest trailers that the client says it accepts.
-    header_limit: Option<usize>,
-    stall_timeout: Duration,
+    connection: Arc<ConnectionShared>,
+    /// Waits until the connection has room.
+    room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl ResponseWriter {
@@ -37,17 +40,25 @@ impl ResponseWriter {
         respond: h2::server::SendResponse<Bytes>,
         queue: ReplyQueue,
         content_type: ContentType,
-        header_limit: Option<usize>,
-        stall_timeout: Duration,
+        connection: Arc<ConnectionShared>,
     ) -> Self {
         Self {
             respond,
             body: None,
             queue,
             content_type,
-            header_limit,
-            stall_timeout,
+            connection,
+            room: None,
         }
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        &self.connection
+    }
+
+    /// Lets go of the stream.
+    pub(crate) fn into_connection(self) -> Arc<ConnectionShared> {
+        self.connection
     }
 
     /// Writes what is queued, as far as there is room. Says whether a handler that waits for room in
@@ -55,13 +66,12 @@ impl ResponseWriter {
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         let mut room_made = false;
         loop {
-            if let Some(body) = &mut self.body {
-                match body.poll_send(cx) {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => return Ok(room_made),
-                }
+            match self.poll_send(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(room_made),
             }
             let mut queue = self.queue.lock();
+            room_made |= queue.handed_over(cx);
             if !queue.has_work() {
                 queue.writer_waits(cx);
                 return Ok(room_made);
@@ -70,9 +80,8 @@ impl ResponseWriter {
                 queue.headers_sent = true;
                 (std::mem::take(&mut queue.metadata), queue.announced)
             });
-            let (bytes, handler_waited) = queue.take(cx);
+            let bytes = queue.take();
             drop(queue);
-            room_made |= handler_waited;
             if let Some((metadata, encoding)) = headers {
                 self.body = Some(self.send_headers(metadata, encoding)?);
             }
@@ -80,6 +89,34 @@ impl ResponseWriter {
                 body.begin(bytes.freeze(), false);
             }
         }
+    }
+
+    /// Hands over what is half written, as far as the stream and the connection have room.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        let Some(body) = self.body.as_mut().filter(|body| body.is_blocked()) else {
+            return Poll::Ready(Ok(()));
+        };
+        let connection = &self.connection;
+        if self.room.is_some() || connection.unsent.is_full() {
+            let room = self.room.get_or_insert_with(|| {
+                connection.count(Counter::ConnectionSendBuffer);
+                let connection = Arc::clone(connection);
+                Box::pin(async move { connection.unsent.has_room().await })
+            });
+            if room.as_mut().poll(cx).is_pending() {
+                let gone = ready!(body.poll_held_up(cx));
+                connection.count(Counter::SendStallTimeout);
+                return Poll::Ready(Err(gone));
+            }
+            self.room = None;
+        }
+        let before = body.pending_bytes();
+        let polled = body.poll_send(cx);
+        connection.is_unsent(before - body.pending_bytes());
+        if polled == Poll::Ready(Err(Gone)) && body.has_stalled() {
+            connection.count(Counter::SendStallTimeout);
+        }
+        polled
     }
 
     /// Ready when the client is gone.
@@ -139,11 +176,13 @@ impl ResponseWriter {
             outcome,
             metadata: trailers,
         };
+        // The largest trailers that the client says it accepts.
+        let header_limit = self.connection.peer_header_limit();
         if self.body.is_none() {
             // Initial metadata has no place in Trailers-Only: it must stay initial.
             if metadata.is_empty() {
                 let content_type = self.content_type;
-                let response = fit(trailers, self.header_limit, |trailers, limit| {
+                let response = fit(trailers, header_limit, |trailers, limit| {
                     trailers.into_trailers_only_within(content_type, limit)
                 })
                 .unwrap_or_else(|error| too_large(error).into_trailers_only(content_type));
@@ -155,7 +194,7 @@ impl ResponseWriter {
             }
             self.body = Some(self.send_headers(metadata, announced)?);
         }
-        let headers = fit(trailers, self.header_limit, Trailers::into_headers_within)
+        let headers = fit(trailers, header_limit, Trailers::into_headers_within)
             .unwrap_or_else(|error| too_large(error).into_headers());
         self.body
             .as_mut()
@@ -175,7 +214,10 @@ impl ResponseWriter {
             .respond
             .send_response(headers.into_response(), false)
             .map_err(|_| Gone)?;
-        Ok(SendHalf::new(stream, Some(self.stall_timeout)))
+        Ok(SendHalf::new(
+            stream,
+            Some(self.connection.config.send_stall_timeout),
+        ))
     }
 }
 

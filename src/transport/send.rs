@@ -110,6 +110,28 @@ impl SendHalf {
         Poll::Ready(Ok(()))
     }
 
+    /// Bytes that wait for room.
+    #[cfg(feature = "server")]
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// The stream was reset because the peer took nothing.
+    #[cfg(feature = "server")]
+    pub(super) fn has_stalled(&self) -> bool {
+        self.stalled
+            .as_ref()
+            .is_some_and(|timer| timer.is_elapsed())
+    }
+
+    /// Waits for something else than the peer's windows, that the peer may keep from coming.
+    #[cfg(feature = "server")]
+    pub(super) fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
+        // What is reserved is lost to other streams.
+        self.stream.reserve_capacity(0);
+        self.poll_stalled(cx)
+    }
+
     fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Gone> {
         let Some(timeout) = self.stall_timeout else {
             return Poll::Pending;

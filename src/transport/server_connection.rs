@@ -32,21 +32,26 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::Io;
 use super::config::{FirstPoll, Http2Config};
-use super::connection_shared::ConnectionShared;
+use super::connection_shared::{ConnectionShared, Order};
+use super::counters::Counter;
 use super::frame_counts::Abuse;
 use super::meter::SharedMeter;
+use super::open_connections::Listed;
 use super::peer::Peer;
 use super::phase::{Phase, PhaseWatch};
 use super::preface::{NotHttp2, expect_preface};
 use super::server_stream::{ServerStream, Slot};
+use super::server_transport::ServerTransport;
 use super::timer::after;
 use super::turn::Turn;
 use timers::jittered;
 
 /// After so many new calls their answers are flushed, though more calls wait.
 const CALLS_PER_FLUSH: u32 = 32;
-/// After so many new calls other tasks get their turn.
+/// After so many new calls other tasks get their turn,
 const CALLS_PER_TURN: u32 = 256;
+/// and after so long: requests may be small on the wire and a lot of work.
+const TURN_TIME: Duration = Duration::from_millis(1);
 /// After so many empty DATA frames h2 ends the connection; it has no setting for that.
 const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
@@ -83,27 +88,43 @@ pub(crate) enum ConnectionError {
 pub(crate) async fn serve_connection(
     io: Io,
     peer: Peer,
-    config: Arc<Http2Config>,
+    server: Arc<ServerTransport>,
     phase: PhaseWatch,
     start: StartCall,
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
+    let config = Arc::clone(&server.config);
     let meter = SharedMeter::server(io, config.frame_limits());
-    let opening = timeout(config.preface_timeout, open(&meter, &config));
+    // Boxed, so that a connection does not keep the room for its beginning.
+    let opening = Box::pin(timeout(config.preface_timeout, open(&meter, &config)));
     let h2 = match phase.clone().until_cut(opening).await {
         Some(Ok(Ok(h2))) => h2,
         Some(Ok(Err(error))) => {
+            if let ConnectionError::NotHttp2(what) = error {
+                server.is_not_http2(&peer, what);
+            }
             linger(&meter, &config).await;
             return Err(error);
         }
-        Some(Err(_)) => return Err(ConnectionError::NoPreface(config.preface_timeout)),
+        Some(Err(_)) => {
+            server.counters.count(Counter::PrefaceTimeout);
+            return Err(ConnectionError::NoPreface(config.preface_timeout));
+        }
         // A peer that has not begun loses nothing.
         None => return Ok(()),
     };
-    let mut connection =
-        ServerConnection::new(h2, meter.clone(), peer, config, phase, start, opened_at);
+    let connection =
+        ServerConnection::new(h2, meter.clone(), peer, server, phase, start, opened_at);
+    let mut connection = Box::new(connection);
+    let listed = connection.list();
     let end = poll_fn(|cx| connection.poll(cx)).await;
-    let config = Arc::clone(&connection.shared.config);
+    drop(listed);
+    if let Err(ConnectionError::Http2(error)) = &end
+        && let Some(code) = error.reason().filter(|_| error.is_library())
+        && connection.closing_since.is_none()
+    {
+        connection.shared.count(Counter::of_fault(code));
+    }
     drop(connection);
     linger(&meter, &config).await;
     end
@@ -174,6 +195,12 @@ struct ServerConnection {
     idle_since: Option<Instant>,
     /// Since when unread requests have used up the window.
     full_since: Option<Instant>,
+    /// Nothing is read, since all connections together hold too much.
+    paused: bool,
+    /// Bytes of replies that h2 had in hand when it last wrote all it could.
+    in_hand: usize,
+    /// Bytes of DATA that had been written when that was last looked at.
+    data_sent: u64,
     ping_sent_at: Option<Instant>,
     drain: Option<Drain>,
     /// The last word was said then; h2 only flushes.
@@ -182,6 +209,8 @@ struct ServerConnection {
     farewell_over: bool,
     /// Frames wait one turn of the other tasks, so that theirs leave in the same write.
     flush_next_turn: bool,
+    /// Streams that had been refused when that was last counted.
+    refused_before: u64,
 }
 
 /// A farewell that gives calls time to end.
@@ -198,12 +227,13 @@ impl ServerConnection {
         mut h2: h2::server::Connection<SharedMeter, Bytes>,
         meter: SharedMeter,
         peer: Peer,
-        config: Arc<Http2Config>,
+        server: Arc<ServerTransport>,
         phase: PhaseWatch,
         start: StartCall,
         opened_at: Instant,
     ) -> Self {
-        let age_limit = config
+        let age_limit = server
+            .config
             .max_connection_age
             .map(|age| after(opened_at, jittered(age)));
         let pings = h2.ping_pong();
@@ -215,25 +245,35 @@ impl ServerConnection {
             start,
             call: no_call(),
             phase_changed: Box::pin(phase.clone().next()),
-            shared: Arc::new(ConnectionShared::new(peer, config, phase, opened_at)),
+            shared: Arc::new(ConnectionShared::new(peer, server, phase, opened_at)),
             timer: Box::pin(sleep_until(opened_at)),
             timer_polled: false,
             opened_at,
             age_limit,
             idle_since: Some(opened_at),
             full_since: None,
+            paused: false,
+            in_hand: 0,
+            data_sent: 0,
             ping_sent_at: None,
             drain: None,
             closing_since: None,
             farewell_over: false,
             flush_next_turn: false,
+            refused_before: 0,
         }
+    }
+
+    /// Has it known among the connections of the server.
+    fn list(&self) -> Listed {
+        let shared = Arc::clone(&self.shared);
+        self.shared.server.open.add(shared, self.meter.clone())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
         let in_new_task = self.turn.begin(cx);
         if in_new_task {
-            self.shared.unread.watched_by(cx);
+            self.shared.driven_by(cx);
             self.timer_polled = false;
         }
         if in_new_task || self.shared.phase.has_moved() {
@@ -274,24 +314,32 @@ impl ServerConnection {
         turn: &mut Context<'_>,
     ) -> Poll<Result<(), h2::Error>> {
         let mut accepted: u32 = 0;
+        self.in_hand = 0;
+        let mut began_at = None;
         loop {
             self.turn.looks_again();
+            let unsent = self.shared.unsent.bytes();
             match self.h2.poll_accept(turn) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.begin_call(request, respond, cx);
+                    let now = Instant::now();
+                    let taken = now.duration_since(*began_at.get_or_insert(now));
+                    self.begin_call(request, respond, now, cx);
                     accepted += 1;
                     if accepted.is_multiple_of(CALLS_PER_FLUSH) {
                         // A socket that takes no more is seen again at the end of this turn.
                         let _ = self.meter.lock().poll_drain(cx);
                     }
-                    if accepted >= CALLS_PER_TURN {
+                    if accepted >= CALLS_PER_TURN || taken >= TURN_TIME {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error)),
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.in_hand = unsent;
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -300,6 +348,7 @@ impl ServerConnection {
         &mut self,
         request: http::Request<h2::RecvStream>,
         mut respond: h2::server::SendResponse<Bytes>,
+        received_at: Instant,
         cx: &mut Context<'_>,
     ) {
         let open = self.shared.calls.load(Ordering::Relaxed);
@@ -316,7 +365,8 @@ impl ServerConnection {
             self.shared.set_peer_header_limit(limit);
         }
         let slot = Slot::take(&self.shared);
-        (self.start)(ServerStream::new(request, respond, slot), &mut self.call);
+        let stream = ServerStream::new(request, respond, received_at, slot);
+        (self.start)(stream, &mut self.call);
         // The task that is spawned here ends with its call: when the handler returns, the client goes
         // away, the deadline passes, or this connection is closed and takes the stream with it.
         let waits = match self.shared.config.first_poll {
@@ -341,8 +391,16 @@ impl ServerConnection {
         }
         self.flush_next_turn = false;
         // Pending is woken when the socket takes more; until then h2 may go on.
-        if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
-            return Poll::Ready(Err(error.into()));
+        let drained = meter.poll_drain(cx)?;
+        let data_sent = meter.counts().data_bytes_sent;
+        let mut sent = usize::try_from(data_sent - self.data_sent).unwrap_or(usize::MAX);
+        self.data_sent = data_sent;
+        // Some of what h2 had went with streams that were reset. Nothing of it is left now.
+        if drained.is_ready() && !meter.is_blocked() {
+            sent = sent.max(self.in_hand);
+        }
+        if sent > 0 {
+            self.shared.was_sent(sent);
         }
         if calls == 0 {
             meter.release_buffers();
@@ -398,27 +456,46 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets, empty_data_frames, fatal_goaway) = {
+        let (abuse, resets, refused, empty_data_frames, fatal_goaway) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
             (
                 counts.abuse,
                 counts.resets_written,
+                counts.streams_refused,
                 counts.empty_data_frames,
                 counts.fatal_goaway,
             )
         };
-        if fatal_goaway {
+        if refused != self.refused_before {
+            let times = refused - self.refused_before;
+            self.refused_before = refused;
+            // In a drain streams are refused for another reason.
+            if self.drain.is_none() {
+                let counters = self.shared.counters();
+                counters.add(Counter::MaxConcurrentStreams, times);
+            }
+        }
+        if let Some(code) = fatal_goaway {
             // h2 gave up on the peer, and only waits for it to take its last word.
+            self.shared.count(Counter::of_fault(code.into()));
             self.closing_since = Some(Instant::now());
             return false;
         }
         let too_many_cancelled = self.shared.too_many_cancelled();
-        if let Some(Abuse(why)) =
-            abuse.or_else(|| too_many_cancelled.then_some(Abuse("too_many_cancellations")))
-        {
+        let abuse = abuse.or_else(|| {
+            too_many_cancelled.then_some(Abuse::new(
+                "too_many_cancellations",
+                Counter::CancelledStreams,
+            ))
+        });
+        if let Some(Abuse { text: why, counter }) = abuse {
+            self.shared.count(counter);
             tracing::debug!(peer = %self.shared.peer, why, "connection closed for abuse");
             self.close(Reason::ENHANCE_YOUR_CALM, Some(why));
+            return true;
+        }
+        if self.shared.has_orders() && self.obey() {
             return true;
         }
         if self.drain.as_ref().is_some_and(|drain| drain.refusing) && !self.h2.has_streams() {
@@ -432,6 +509,7 @@ impl ServerConnection {
         let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
             || empty_data_frames > EMPTY_DATA_FRAMES / 2;
         if self.drain.is_none() && worn {
+            self.shared.count(Counter::MaxLocalErrorResetStreams);
             self.begin_drain(None, None);
             return true;
         }
@@ -439,8 +517,45 @@ impl ServerConnection {
     }
 }
 
+impl ServerConnection {
+    /// Does what others want of this connection. Says whether h2 has new work.
+    fn obey(&mut self) -> bool {
+        if self.shared.has_order(Order::Cut) {
+            self.shared.count(Counter::MaxBufferedBytesCut);
+            self.close(Reason::ENHANCE_YOUR_CALM, Some("too_many_bytes_buffered"));
+            return true;
+        }
+        if self.shared.has_order(Order::Pause) {
+            let pause = self.shared.server.buffered.is_over();
+            if pause && !self.paused {
+                self.shared.count(Counter::MaxBufferedBytes);
+            }
+            if !pause {
+                self.shared.forget(Order::Pause);
+            }
+            if pause != self.paused {
+                self.paused = pause;
+                self.meter.lock().hold_reads(pause);
+                return true;
+            }
+        }
+        // A call may have come since that was ordered.
+        if self.shared.has_order(Order::Leave) && self.drain.is_none() {
+            if self.shared.has_calls() {
+                self.shared.forget(Order::Leave);
+                return false;
+            }
+            self.shared.count(Counter::EvictIdleAfter);
+            self.begin_drain(Some("max_connections"), None);
+            return true;
+        }
+        false
+    }
+}
+
+/// In place of a call, until there is one. It is never polled, and takes no memory.
 fn no_call() -> CallFuture {
-    ReusableBoxFuture::new(std::future::ready(()))
+    ReusableBoxFuture::new(std::future::pending())
 }
 
 type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection_shared::ConnectionShared;
 use super::recv::RecvHalf;
@@ -18,6 +18,7 @@ use crate::wire::{ContentType, Encoding};
 pub(crate) struct ServerStream {
     pub(crate) head: http::request::Parts,
     pub(crate) halves: StreamHalves,
+    pub(crate) received_at: Instant,
     pub(crate) slot: Slot,
 }
 
@@ -30,7 +31,6 @@ pub(crate) struct StreamHalves {
 
 /// The parts of a call that is being served.
 pub(crate) struct OpenCall {
-    pub(crate) connection: Arc<ConnectionShared>,
     pub(crate) recv: RecvHalf,
     pub(crate) queue: ReplyQueue,
     pub(crate) writer: ResponseWriter,
@@ -57,6 +57,7 @@ impl ServerStream {
     pub(crate) fn new(
         request: http::Request<h2::RecvStream>,
         respond: h2::server::SendResponse<Bytes>,
+        received_at: Instant,
         slot: Slot,
     ) -> Self {
         let (head, body) = request.into_parts();
@@ -68,8 +69,15 @@ impl ServerStream {
                 body,
                 respond,
             },
+            received_at,
             slot,
         }
+    }
+}
+
+impl OpenCall {
+    pub(crate) fn connection(&self) -> &Arc<ConnectionShared> {
+        self.writer.connection()
     }
 }
 
@@ -93,17 +101,8 @@ impl StreamHalves {
         } = self;
         let recv = RecvHalf::new(body, message_limit, Arc::clone(&connection));
         let queue = ReplyQueue::new(encoding);
-        let header_limit = connection.peer_header_limit();
-        let stall_timeout = connection.config.send_stall_timeout;
-        let writer = ResponseWriter::new(
-            respond,
-            queue.clone(),
-            content_type,
-            header_limit,
-            stall_timeout,
-        );
+        let writer = ResponseWriter::new(respond, queue.clone(), content_type, connection);
         OpenCall {
-            connection,
             recv,
             queue,
             writer,

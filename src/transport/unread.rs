@@ -7,56 +7,52 @@
 //!
 //! Spec: RFC 9113 §5.2.1.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Waker};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::buffered::{Buffered, Pressure, Share};
 use super::recv::{RecvHalf, WeakRecvHalf};
 
 /// What all streams of a connection have unread.
 pub(crate) struct Unread {
-    bytes: AtomicUsize,
+    bytes: Share,
     /// From here on the window counts as full: one more stream could not fill its own.
     full: usize,
     /// Streams that had much unread at some time.
     holders: Mutex<Vec<WeakRecvHalf>>,
-    /// The connection's task, to be woken when the window becomes full.
-    task: Mutex<Option<Waker>>,
 }
 
 impl Unread {
-    pub(super) fn new(connection_window: usize, stream_window: usize) -> Self {
+    pub(super) fn new(connection_window: usize, stream_window: usize, all: Arc<Buffered>) -> Self {
         Self {
-            bytes: AtomicUsize::new(0),
+            bytes: Share::new(all),
             full: connection_window.saturating_sub(stream_window),
             holders: Mutex::new(Vec::new()),
-            task: Mutex::new(None),
         }
     }
 
     /// The connection's window is used up, or nearly.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) >= self.full
+        self.bytes() >= self.full
     }
 
-    /// The task to wake when it becomes so.
-    pub(super) fn watched_by(&self, cx: &Context<'_>) {
-        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        *task = Some(cx.waker().clone());
+    fn bytes(&self) -> usize {
+        self.bytes.bytes()
     }
 
-    pub(super) fn add(&self, bytes: usize) {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before < self.full && before.saturating_add(bytes) >= self.full {
-            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(task) = &*task {
-                task.wake_by_ref();
-            }
-        }
+    /// As many of them as count among those of all connections.
+    pub(super) fn counted(&self) -> usize {
+        self.bytes.counted()
     }
 
-    pub(super) fn subtract(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Says whether the window has become full by that, and what it means for all connections.
+    pub(super) fn add(&self, bytes: usize) -> (bool, Pressure) {
+        let (before, pressure) = self.bytes.add(bytes);
+        let fills = before < self.full && before.saturating_add(bytes) >= self.full;
+        (fills, pressure)
+    }
+
+    pub(super) fn subtract(&self, bytes: usize) -> Pressure {
+        self.bytes.subtract(bytes).1
     }
 
     /// This stream has much unread.

@@ -282,7 +282,7 @@ impl Deframer {
         };
         let twice = length.saturating_mul(2);
         match total_length([a, b, c, d]) {
-            total if total > length => total.min(twice.max(FIRST_ALLOCATION_LIMIT)),
+            total if total >= length => total.min(twice.max(FIRST_ALLOCATION_LIMIT)),
             _ => twice,
         }
     }

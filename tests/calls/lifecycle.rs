@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barewire::{DrainReport, Http2Config, Server, ServerConfig};
+use barewire::{Counter, Counters, DrainReport, Http2Config, Server, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
-    RST_STREAM, RawPeer, connect, encoded, frame, piped_server, request_block,
+    RST_STREAM, RawPeer, connect, encoded, frame, hits, piped_server, request_block,
 };
 
 struct Draining {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     report: JoinHandle<std::io::Result<DrainReport>>,
+    counters: Counters,
 }
 
 async fn drainable(probe: Probe, config: ServerConfig) -> Draining {
@@ -25,6 +26,7 @@ async fn drainable(probe: Probe, config: ServerConfig) -> Draining {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Server::new().with_config(config).add(probe);
+    let counters = server.counters();
     let report = tokio::spawn(server.serve_until(listener, async {
         if stopped.await.is_err() {
             std::future::pending::<()>().await;
@@ -34,6 +36,7 @@ async fn drainable(probe: Probe, config: ServerConfig) -> Draining {
         address,
         stop,
         report,
+        counters,
     }
 }
 
@@ -53,6 +56,7 @@ async fn p154_a_drain_loses_none_of_1000_calls_in_flight() {
         address,
         stop,
         report,
+        ..
     } = drainable(probe, ServerConfig::default()).await;
     let mut calls = Vec::new();
     for _ in 0..10 {
@@ -103,6 +107,7 @@ async fn a_drain_does_not_wait_for_peers_that_never_began() {
         address,
         stop,
         report,
+        ..
     } = drainable(Probe::default(), config).await;
     let mut peers = Vec::new();
     for first in [&b""[..], b"PRI * HT", PREFACE] {
@@ -131,6 +136,7 @@ async fn p154_a_drain_cuts_what_does_not_end_and_reports_it() {
         address,
         stop,
         report,
+        counters,
     } = drainable(probe, config).await;
     let client = Client::tcp(address).await;
     let call = client.start("Never", &[]).await;
@@ -146,6 +152,7 @@ async fn p154_a_drain_cuts_what_does_not_end_and_reports_it() {
         .unwrap();
     assert_eq!(report.cut.len(), 1);
     assert_eq!(report.cut[0].path.as_str(), "/test.Probe/Never");
+    assert_eq!(counters.of(Counter::DrainTimeout), 1);
     assert_eq!(seen.running(), 0);
 }
 
@@ -400,14 +407,18 @@ async fn one_address_may_have_only_so_many_connections() {
         max_connections_per_ip: Some(1),
         ..ServerConfig::default()
     };
-    let Draining { address, .. } = drainable(Probe::default(), config).await;
+    let Draining {
+        address, counters, ..
+    } = drainable(Probe::default(), config).await;
     let client = Client::tcp(address).await;
     assert_eq!(client.call("Echo", &["first"]).await.code(), Some("0"));
+    assert_eq!(hits(&counters), []);
     let mut second = connect(address).await;
     assert!(
         matches!(second.read(&mut [0; 1]).await, Ok(0) | Err(_)),
         "closed at once"
     );
+    assert_eq!(hits(&counters), [(Counter::MaxConnectionsPerIp, 1)]);
     assert_eq!(client.call("Echo", &["still"]).await.code(), Some("0"));
 }
 

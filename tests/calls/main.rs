@@ -18,13 +18,16 @@ mod deadline;
 mod faults;
 mod interceptors;
 mod lifecycle;
+mod limits;
 mod malformed;
 mod metadata;
 mod meter;
 mod recorder;
 mod regressions;
+mod room;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
+mod strangers;
 mod streams;
 mod support;
 #[cfg(feature = "tls")]

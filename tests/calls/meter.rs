@@ -4,13 +4,13 @@
 //! Time stands still in these tests: no counter is filled up again.
 
 use barewire::spec::http2::frame::PRIORITY;
-use barewire::{Http2Config, Rate, ServerConfig};
+use barewire::{Counter, Counters, Http2Config, Rate, ServerConfig};
 use tokio::io::DuplexStream;
 
 use crate::chance::Chance;
 use crate::support::{
     ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Probe, RST_STREAM, RawPeer, SETTINGS,
-    WINDOW_UPDATE, block, encoded, frame, piped_server, request_block,
+    WINDOW_UPDATE, block, counted_server, encoded, frame, hits, request_block,
 };
 
 /// Small, and different from each other.
@@ -33,11 +33,17 @@ fn limits() -> Http2Config {
 
 /// A peer that has said its SETTINGS and acknowledged ours.
 async fn peer_of(http2: Http2Config) -> RawPeer<DuplexStream> {
+    counted_peer_of(http2).await.0
+}
+
+/// The same, with what the server counts.
+async fn counted_peer_of(http2: Http2Config) -> (RawPeer<DuplexStream>, Counters) {
     let config = ServerConfig {
         http2,
         ..ServerConfig::default()
     };
-    RawPeer::begin(piped_server(Probe::default(), config)).await
+    let (io, counters) = counted_server(Probe::default(), config);
+    (RawPeer::begin(io).await, counters)
 }
 
 /// Writes pieces of these sizes, each of which the server reads by itself. Many thousands would show
@@ -92,32 +98,34 @@ async fn each_limit_is_reached_by_one_more_however_frames_are_cut() {
     let strict = Http2Config { max_ping_strikes: 2, ..limits() };
     let call = |stream, fields: &[u8]| frame(HEADERS, END_HEADERS | END_STREAM, stream, fields);
     let cancelled = |stream| [call(stream, &request_block("Never")), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat();
-    let cases: [(Http2Config, &dyn Fn(u32) -> Vec<u8>, u32, &str); 12] = [
+    let cases: [(Http2Config, &dyn Fn(u32) -> Vec<u8>, u32, &str, Counter); 12] = [
         // limits   frames, of which this is one                                      so many   one more
-        (limits(),  &|_| ping.clone(),                                                      6, "too_many_pings"),
-        (strict,    &|_| ping.clone(),                                                      3, "too_many_pings"),
-        (limits(),  &|_| frame(SETTINGS, 0, 0, &[]),                                        3, "too_many_settings"), // two to begin with
-        (limits(),  &|_| frame(SETTINGS, 0, 0, &[0, 9, 0, 0, 0, 1].repeat(300)),            3, "too_many_settings"),
-        (limits(),  &|_| frame(PING, ACK, 0, b"unasked!"),                                  7, "too_many_idle_frames"),
-        (limits(),  &|_| frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]),                          7, "too_many_idle_frames"),
-        (limits(),  &|_| frame(0xbe, 0xff, 7, b""),                                         7, "too_many_idle_frames"),
-        (limits(),  &|_| flood.clone(),                                                     7, "too_many_idle_frames"), // no PINGs: a payload
-        (limits(),  &|_| frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),                         9, "too_many_window_updates"),
-        (limits(),  &|number| frame(0x0a, 0, number, &[0; 16_384]),                         7, "too_many_idle_frames"),
-        (limits(),  &|number| call(number * 2 + 1, &bad),                                   4, "too_many_stream_errors"),
-        (limits(),  &|number| cancelled(number * 2 + 1),                                    3, "too_many_cancellations"),
+        (limits(),  &|_| ping.clone(),                                                      6, "too_many_pings", Counter::Pings),
+        (strict,    &|_| ping.clone(),                                                      3, "too_many_pings", Counter::MaxPingStrikes),
+        (limits(),  &|_| frame(SETTINGS, 0, 0, &[]),                                        3, "too_many_settings", Counter::SettingsFrames), // two to begin with
+        (limits(),  &|_| frame(SETTINGS, 0, 0, &[0, 9, 0, 0, 0, 1].repeat(300)),            3, "too_many_settings", Counter::SettingsFrames),
+        (limits(),  &|_| frame(PING, ACK, 0, b"unasked!"),                                  7, "too_many_idle_frames", Counter::IdleFrames),
+        (limits(),  &|_| frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 16]),                          7, "too_many_idle_frames", Counter::IdleFrames),
+        (limits(),  &|_| frame(0xbe, 0xff, 7, b""),                                         7, "too_many_idle_frames", Counter::IdleFrames),
+        (limits(),  &|_| flood.clone(),                                                     7, "too_many_idle_frames", Counter::IdleFrames), // no PINGs: a payload
+        (limits(),  &|_| frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]),                         9, "too_many_window_updates", Counter::WindowUpdateSlack),
+        (limits(),  &|number| frame(0x0a, 0, number, &[0; 16_384]),                         7, "too_many_idle_frames", Counter::IdleFrames),
+        (limits(),  &|number| call(number * 2 + 1, &bad),                                   4, "too_many_stream_errors", Counter::FaultyStreams),
+        (limits(),  &|number| cancelled(number * 2 + 1),                                    3, "too_many_cancellations", Counter::CancelledStreams),
     ];
-    for (http2, one, allowed, text) in &cases {
+    for (http2, one, allowed, text, counter) in &cases {
         for piece in [1, 2, 8, 9, 10, 13, 100_000] {
             let what = format!("{text} in pieces of {piece}");
             let as_many = (0..*allowed).flat_map(one).collect::<Vec<_>>();
-            let mut peer = peer_of(http2.clone()).await;
+            let (mut peer, counters) = counted_peer_of(http2.clone()).await;
             write_in_pieces(&mut peer, &[&as_many[..], &canary()].concat(), || piece).await;
             assert_eq!(end(&mut peer, &what).await, None, "{what}");
+            assert_eq!(hits(&counters), [], "{what}");
 
-            let mut peer = peer_of(http2.clone()).await;
+            let (mut peer, counters) = counted_peer_of(http2.clone()).await;
             write_in_pieces(&mut peer, &[&as_many[..], &one(*allowed)].concat(), || piece).await;
             assert_eq!(end(&mut peer, &what).await.as_deref(), Some(*text), "{what}");
+            assert_eq!(hits(&counters), [(*counter, 1)], "{what}");
         }
     }
 }

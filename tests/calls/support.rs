@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use barewire::wire::framing::{Deframer, RawMessage, encode_message};
 use barewire::{
-    Inbound, Metadata, Replies, Request, Response, Server, ServerCall, ServerConfig, Service,
-    Serving, Status,
+    Counter, Counters, Inbound, Metadata, Replies, Request, Response, Server, ServerCall,
+    ServerConfig, Service, Serving, Status,
 };
 use bytes::Bytes;
 use http::HeaderMap;
@@ -256,14 +256,21 @@ pub async fn tcp_server(service: impl Service, config: ServerConfig) -> std::net
 
 /// Serves one end of a pipe, and yields the other.
 pub fn piped_server(service: impl Service, config: ServerConfig) -> DuplexStream {
+    counted_server(service, config).0
+}
+
+/// As [`piped_server`], with what is counted.
+pub fn counted_server(service: impl Service, config: ServerConfig) -> (DuplexStream, Counters) {
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
-    tokio::spawn(
-        Server::new()
-            .with_config(config)
-            .add(service)
-            .serve_io(theirs),
-    );
-    ours
+    let server = Server::new().with_config(config).add(service);
+    let counters = server.counters();
+    tokio::spawn(server.serve_io(theirs));
+    (ours, counters)
+}
+
+/// What was hit, and how often.
+pub fn hits(counters: &Counters) -> Vec<(Counter, u64)> {
+    counters.hit().collect()
 }
 
 pub async fn connect(address: std::net::SocketAddr) -> TcpStream {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use barewire::{
-    ClientCertificates, Request, Response, Server, ServerCall, ServerConfig, ServerTls, Service,
-    Serving, TlsError,
+    ClientCertificates, Counter, Counters, Request, Response, Server, ServerCall, ServerConfig,
+    ServerTls, Service, Serving, TlsError,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -27,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::support::{
-    Answer, Client, PATIENCE, PREFACE, SETTINGS, connect, encoded, frame, tcp_server,
+    Answer, Client, PATIENCE, PREFACE, SETTINGS, connect, encoded, frame, hits, tcp_server,
 };
 
 /// Tells its caller how the caller's connection looks from here.
@@ -240,14 +240,19 @@ async fn serve(tls: &ServerTls) -> SocketAddr {
 }
 
 async fn serve_with(tls: &ServerTls, config: ServerConfig) -> SocketAddr {
+    serve_counted(tls, config).await.0
+}
+
+async fn serve_counted(tls: &ServerTls, config: ServerConfig) -> (SocketAddr, Counters) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = Server::new()
         .with_config(config)
         .add(Mirror)
         .tls(tls.clone());
+    let counters = server.counters();
     tokio::spawn(server.serve(listener));
-    address
+    (address, counters)
 }
 
 /// A server with a certificate of `authority` that asks its clients for none.
@@ -593,7 +598,7 @@ async fn read_to_end(io: &mut TcpStream) -> Vec<u8> {
 async fn a_handshake_that_does_not_go_on_is_closed() {
     let authority = Authority::new();
     let tls = authority.server().tls(ClientCertificates::None);
-    let address = serve_with(&tls, short_handshakes()).await;
+    let (address, counters) = serve_counted(&tls, short_handshakes()).await;
     let client_hello_begins = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00];
     for first in [&b""[..], &client_hello_begins] {
         let mut io = connect(address).await;
@@ -606,13 +611,14 @@ async fn a_handshake_that_does_not_go_on_is_closed() {
             start.elapsed()
         );
     }
+    assert_eq!(hits(&counters), [(Counter::TlsHandshakeTimeout, 2)]);
 }
 
 #[tokio::test]
 async fn p281_who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
     let authority = Authority::new();
     let tls = authority.server().tls(ClientCertificates::None);
-    let address = serve(&tls).await;
+    let (address, counters) = serve_counted(&tls, ServerConfig::default()).await;
     let mut http2 = PREFACE.to_vec();
     http2.extend(frame(SETTINGS, 0, 0, &[]));
     for first in [
@@ -636,6 +642,13 @@ async fn p281_who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
             start.elapsed()
         );
     }
+    // A peer may read its alert before the server is done with it.
+    let counted = async {
+        while hits(&counters) != [(Counter::TlsHandshakeFailed, 3)] {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("three failures");
     let answer = Offer::new(&authority).call(address, "Echo").await.unwrap();
     assert_eq!(answer.messages, ["hello"]);
 }
@@ -648,12 +661,14 @@ async fn half_open_handshakes_do_not_lock_others_out_for_ever() {
         max_handshakes: 1,
         ..short_handshakes()
     };
-    let address = serve_with(&tls, config).await;
+    let (address, counters) = serve_counted(&tls, config).await;
     let mut half_open = connect(address).await;
     half_open.write_all(&[0x16, 0x03, 0x01]).await.unwrap();
     let answer = Offer::new(&authority).call(address, "Echo").await.unwrap();
     assert_eq!(answer.messages, ["hello"]);
     assert_eq!(read_to_end(&mut half_open).await, b"");
+    let late = Counter::TlsHandshakeTimeout;
+    assert_eq!(hits(&counters), [(Counter::MaxHandshakes, 1), (late, 1)]);
 }
 
 #[tokio::test]

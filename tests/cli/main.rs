@@ -11,7 +11,9 @@
 
 mod errors;
 mod help;
+mod identity;
 mod log;
+#[allow(dead_code, reason = "it is shared with the attacks")]
 mod process;
 mod start;
 mod stop;

@@ -19,7 +19,7 @@ pub struct Serving {
     pub announced: Vec<String>,
     pub stdout: Receiver<String>,
     pub stderr: Receiver<String>,
-    pid: u32,
+    pub pid: u32,
     exited: Receiver<ExitStatus>,
 }
 
@@ -31,7 +31,27 @@ impl Serving {
 
     /// Starts it, or tells what it said instead.
     pub fn try_start(flags: &[&str]) -> Result<Self, Vec<String>> {
-        Self::spawn(flags, lines)
+        Self::spawn(Command::new(BAREWIRE).arg("serve"), flags, says_all, lines)
+    }
+
+    /// Starts `barewire interop server` on a free port of all addresses.
+    pub fn interop() -> Self {
+        let flags = ["--port", "0"];
+        Self::spawn(
+            Command::new(BAREWIRE).args(["interop", "server"]),
+            &flags,
+            says_anything,
+            lines,
+        )
+        .unwrap_or_else(|why| panic!("the server did not start: {why:?}"))
+    }
+
+    /// Starts it on a free port of this machine, where it may have only so many open files.
+    pub fn with_descriptors(count: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {count}; exec \"$0\" serve \"$@\"");
+        shell.args(["-c", &script, BAREWIRE]);
+        Self::spawn(&mut shell, &["--addr", "127.0.0.1:0"], says_all, lines).unwrap()
     }
 
     /// Starts it on a free port of this machine.
@@ -44,15 +64,16 @@ impl Serving {
         flags: &[&str],
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Self {
-        Self::spawn(flags, listen).unwrap()
+        Self::spawn(Command::new(BAREWIRE).arg("serve"), flags, says_all, listen).unwrap()
     }
 
     fn spawn(
+        command: &mut Command,
         flags: &[&str],
+        is_whole: fn(&[String]) -> bool,
         listen: impl FnOnce(ChildStderr) -> Receiver<String>,
     ) -> Result<Self, Vec<String>> {
-        let mut child = Command::new(BAREWIRE)
-            .arg("serve")
+        let mut child = command
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -74,12 +95,15 @@ impl Serving {
             pid,
             exited,
         };
-        serving.hear_announcement()?;
+        serving.hear_announcement(is_whole)?;
         Ok(serving)
     }
 
-    fn hear_announcement(&mut self) -> Result<(), Vec<String>> {
-        while self.announced.iter().rev().nth(1).map(String::as_str) != Some("try") {
+    fn hear_announcement(
+        &mut self,
+        is_whole: impl Fn(&[String]) -> bool,
+    ) -> Result<(), Vec<String>> {
+        while !is_whole(&self.announced) {
             let Ok(line) = self.stdout.recv_timeout(PATIENCE) else {
                 return Err(self.stderr.iter().collect());
             };
@@ -184,4 +208,14 @@ pub fn file(name: &str, text: &[u8]) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
     path
+}
+
+/// `barewire serve` ends its announcement with a command to try.
+fn says_all(announced: &[String]) -> bool {
+    announced.iter().rev().nth(1).map(String::as_str) == Some("try")
+}
+
+/// Others have one line to say.
+fn says_anything(announced: &[String]) -> bool {
+    !announced.is_empty()
 }

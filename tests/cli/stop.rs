@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::process::{Serving, request, say_hello};
-use crate::support::Client;
+use crate::support::{Client, PATIENCE};
 
 /// A chat that the server has answered once, and that goes on.
 async fn chat(client: &Client) -> (h2::SendStream<Bytes>, h2::RecvStream) {
@@ -31,6 +31,56 @@ async fn sigint_and_sigterm_end_it_well() {
         let line = serving.line();
         assert!(line.ends_with("; every call has ended"), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_ends_with_the_limits_that_were_hit() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let serving = Serving::on_a_free_port(&[]);
+    for _ in 0..2 {
+        let mut io = crate::support::connect(serving.addresses[0]).await;
+        io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        io.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+    let lines: Vec<String> = (0..4).map(|_| serving.line()).collect();
+    assert_eq!(lines[2..], ["limits that were hit", "  not_http2_http1 2"]);
+    // One line tells of all that come within ten seconds.
+    let warnings: Vec<String> = serving.stderr.iter().collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("WARN not HTTP/2"), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_descriptors_waits_until_it_has_some() {
+    let serving = Serving::with_descriptors(40);
+    let client = serving.client().await;
+    assert_eq!(say_hello(&client).await.code(), Some("0"));
+    let mut others = Vec::new();
+    for _ in 0..60 {
+        others.push(crate::support::connect(serving.addresses[0]).await);
+    }
+    // The log has a line for each call, too.
+    while !serving
+        .stderr
+        .recv_timeout(PATIENCE)
+        .expect("a warning")
+        .contains("cannot accept")
+    {}
+    // Who is connected is served meanwhile, and others are as soon as there is room.
+    assert_eq!(say_hello(&client).await.code(), Some("0"));
+    drop(others);
+    let late = serving.client().await;
+    assert_eq!(say_hello(&late).await.code(), Some("0"));
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+    let lines: Vec<String> = serving.stdout.iter().collect();
+    let counted = lines
+        .iter()
+        .any(|line| line.starts_with("  accept_backoff "));
+    assert!(counted, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,41 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedKey, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::identity::Identity;
 use crate::process::{Serving, file, say_hello};
 use crate::support::Client;
-
-/// A certificate for `localhost` that vouches for itself, in files of its own.
-pub struct Identity {
-    made: CertifiedKey<KeyPair>,
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-impl Identity {
-    pub fn new(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        Self {
-            certificate: file(&format!("{name}-cert.pem"), made.cert.pem().as_bytes()),
-            key: file(
-                &format!("{name}-key.pem"),
-                made.signing_key.serialize_pem().as_bytes(),
-            ),
-            made,
-        }
-    }
-
-    pub fn flags(&self) -> [&str; 4] {
-        let [certificate, key] = [&self.certificate, &self.key].map(|path| path.to_str().unwrap());
-        ["--tls-cert", certificate, "--tls-key", key]
-    }
-}
 
 /// An authority, and a client whose certificate it signed.
 struct Authority {

@@ -7,9 +7,9 @@ use std::sync::mpsc::Receiver;
 
 use barewire::Server;
 
+use crate::identity::Identity;
 use crate::process::{BAREWIRE, Serving, file, lines, run};
 use crate::support::PATIENCE;
-use crate::tls::Identity;
 
 const NAMES: [&str; 9] = [
     "greeter",

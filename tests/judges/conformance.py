@@ -5,7 +5,10 @@ grpc-go, without TLS. Our side is the program in `conformance/`, and `conformanc
 No case is among those that are known to fail.
 """
 
+import contextlib
+import os
 import re
+import signal
 import subprocess
 
 from programs import HERE, SCRATCH, find_program, go_install, last_line, output
@@ -42,17 +45,21 @@ class Conformance:
 
 def run_suite(mode, security, command):
     words = [str(word) for word in command]
-    try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=RUN_TIMEOUT
-        )
-    except subprocess.TimeoutExpired:
-        return Result(JUDGE, mode, security, 0, 0, {"the suite": f"no end after {RUN_TIMEOUT} s"})
-    passed, total = read_summary(done.stdout)
-    failed = read_failures(done.stdout)
+    # In a group of its own: cut short, it leaves the programs behind that it has started.
+    how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(words, text=True, errors="replace", **how) as suite:
+        try:
+            report, complaints = suite.communicate(timeout=RUN_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return Result(JUDGE, mode, security, 0, 0, {"the suite": f"no end after {RUN_TIMEOUT} s"})
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(suite.pid, signal.SIGKILL)
+    passed, total = read_summary(report)
+    failed = read_failures(report)
     # Whatever else went wrong, the suite has said so.
-    if not failed and (done.returncode != 0 or passed != total or total == 0):
-        failed["the suite"] = last_line(done.stderr or done.stdout)
+    if not failed and (suite.returncode != 0 or passed != total or total == 0):
+        failed["the suite"] = last_line(complaints or report)
     return Result(JUDGE, mode, security, passed, total, failed)
 
 

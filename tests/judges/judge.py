@@ -19,6 +19,8 @@ packages are the exception. The result of every run is there too: `run.json`, `S
 
 import argparse
 import pathlib
+import signal
+import subprocess
 import sys
 import time
 
@@ -44,7 +46,10 @@ def main():
     parser.add_argument("--record", action="store_true", help="write SCOREBOARD.md and what it is made from")
     options = parser.parse_args()
 
-    judges = [judge for judge in all_judges(options.barewire) if options.only.lower() in judge.name.lower()]
+    def is_asked(name):
+        return options.only.lower() in name.lower()
+
+    judges = [judge for judge in all_judges(options.barewire.resolve()) if is_asked(judge.name)]
     if options.list:
         print(*(judge.name for judge in judges), sep="\n")
         return
@@ -55,13 +60,18 @@ def main():
     if not options.barewire.exists():
         parser.error(f"{options.barewire} is not there: run cargo build")
 
+    # As Ctrl-C does: the servers end with us.
+    for cut_short in [signal.SIGTERM, signal.SIGHUP]:
+        signal.signal(cut_short, lambda number, _: sys.exit(128 + number))
     SCRATCH.mkdir(parents=True, exist_ok=True)
     make_certificates()
-    run = hear(judges)
-    sys.exit(0 if settle(run, judges, options.record) else 1)
+    run, broken_down = hear(judges)
+    sys.exit(0 if settle(run, broken_down, is_asked, options.record) else 1)
 
 
 def hear(judges):
+    """What they found, and which of them did not come to their end, with the reason."""
+    broken_down = []
     run = scoreboard.Run(scoreboard.today(), {}, {}, [])
     for judge in judges:
         started = time.monotonic()
@@ -76,22 +86,29 @@ def hear(judges):
             run.missing[judge.name] = str(why)
             print(f"{judge.name}: could not be run: {why}", flush=True)
             continue
+        except (OSError, RuntimeError, subprocess.SubprocessError) as why:
+            # The others are heard all the same.
+            broken_down.append(f"{judge.name} broke down: {why}")
+            print(broken_down[-1], flush=True)
+            continue
         print(f"{judge.name}: {prepared - started:.0f} s to prepare, {time.monotonic() - prepared:.0f} s to run", flush=True)
-    return run
+    return run, broken_down
 
 
-def settle(run, judges, record):
+def settle(run, broken_down, is_asked, record):
     """Writes the results, and says whether all is well."""
     (SCRATCH / "run.json").write_text(run.to_json())
     (SCRATCH / "SCOREBOARD.md").write_text(scoreboard.format_scoreboard(run))
-    problems = run.failures()
-    if record:
+    problems = broken_down + run.failures()
+    if record and broken_down:
+        problems.append("nothing was recorded, since numbers are missing")
+    elif record:
         scoreboard.write(run)
     else:
         recorded = scoreboard.Run.from_json(scoreboard.RECORD.read_text())
         if scoreboard.format_scoreboard(recorded) != scoreboard.SCOREBOARD.read_text():
             problems.append("SCOREBOARD.md is not what record.json says")
-        problems += scoreboard.drops(recorded, run, {judge.name for judge in judges})
+        problems += scoreboard.drops(recorded, run, is_asked)
     passed = sum(result.passed for result in run.results)
     failed = sum(len(result.failed) for result in run.results)
     for problem in problems:

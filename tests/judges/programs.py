@@ -96,7 +96,7 @@ def free_port():
 
 @contextlib.contextmanager
 def serving(command, port, log_name="server.log", **options):
-    """A server at work. `RuntimeError` with what it said last if it does not come up."""
+    """A server at work. `RuntimeError` with what it said if it does not come up, or not get through."""
     log_path = SCRATCH / log_name
     with open(log_path, "w") as log:
         words = [str(word) for word in command]
@@ -104,6 +104,7 @@ def serving(command, port, log_name="server.log", **options):
     try:
         wait_for(server, port, log_path)
         yield server
+        look_after(server, log_path)
     finally:
         server.terminate()
         try:
@@ -122,6 +123,16 @@ def wait_for(server, port, log_path):
             return
         time.sleep(0.05)
     raise RuntimeError(f"the server does not listen after {START_TIMEOUT} s")
+
+
+def look_after(server, log_path):
+    """Whether all went well. Judges that take a lost connection for an answer do not see a server fall."""
+    said = log_path.read_text(errors="replace")
+    if server.poll() is not None:
+        raise RuntimeError(f"the server ended too soon: {last_line(said)}")
+    panics = [line for line in said.splitlines() if " panicked at " in line]
+    if panics:
+        raise RuntimeError(f"the server panicked: {panics[0]}")
 
 
 def make_certificates():

@@ -47,15 +47,15 @@ def today():
     return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
-def drops(recorded, run, names):
-    """What `run` has less of than the recorded one, of the judges with these names."""
+def drops(recorded, run, is_asked):
+    """What `run` has less of than the recorded one. Of the judges that were recorded, those are missed that `is_asked(name)`."""
     passed = {result.key(): result for result in run.results}
     found = []
     for name, why in run.missing.items():
         if name not in recorded.missing:
             found.append(f"{name} could not be run: {why}")
     for result in recorded.results:
-        if result.source not in names or result.source in run.missing:
+        if not is_asked(result.source) or result.source in run.missing:
             continue
         now = passed.get(result.key())
         if now is None:

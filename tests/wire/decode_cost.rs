@@ -26,8 +26,10 @@ fn a_message_costs_its_bytes_and_its_elements() {
         ("lists in a list",    list_of(&list_of(b"", 10), 100),              1_100),
         ("numbers",            [0x08, 0x96, 0x01].repeat(1_000),             0),
         ("fixed numbers",      [&[0x09][..], &[0; 8], &[0x0d], &[0; 4]].concat().repeat(100), 0),
-        ("a group",            [vec![0x0b], vec![0x0c; 2_000]].concat(),     0),     // no protobuf of today
-        ("cut",                [list_of(b"", 2_000), vec![0x0a, 0x05]].concat(), 0), // fails to decode
+        ("a group",            [vec![0x0b], vec![0x0c; 2_000]].concat(),     0),
+        ("after a group",      [vec![0x0b, 0x0c], list_of(b"", 2_000)].concat(), 2_000), // which is passed over
+        ("cut",                [list_of(b"", 2_000), vec![0x0a, 0x05]].concat(), 2_000), // decoded up to there
+        ("cut in an element",  list_of(&[list_of(b"", 2_000), vec![0x0a, 0x05]].concat(), 1), 2_001),
         ("a long varint",      [vec![0x08], vec![0xff; 2_000]].concat(),     0),
     ];
     for (name, message, elements) in cases {
@@ -49,13 +51,15 @@ fn the_quicker_answers_count_keys_and_lengths() {
 }
 
 #[test]
-fn nesting_is_followed_four_levels_down() {
+fn nesting_is_followed_as_deep_as_messages_are_decoded() {
     let mut message = list_of(b"", 600);
-    for _ in 0..10 {
+    for _ in 0..100 {
         message = list_of(&message, 1);
     }
-    // The outermost field and four within; what lies deeper is bytes.
-    assert_eq!(decode_cost(&message), message.len() + 160 * 5);
+    assert_eq!(decode_cost(&message), message.len() + 160 * 700);
+    // What lies deeper is bytes.
+    message = list_of(&message, 1);
+    assert_eq!(decode_cost(&message), message.len() + 160 * 101);
 }
 
 #[test]

@@ -340,6 +340,16 @@ fn p078_a_message_takes_its_memory_with_it() {
 }
 
 #[test]
+fn p078_a_message_that_a_large_chunk_completes_takes_no_more_than_its_length() {
+    let mut deframer = Deframer::new(4 * MIB);
+    deframer.push(Bytes::from(hex("00 00100000 01")));
+    assert_eq!(deframer.next_message(), Ok(None));
+    deframer.push(Bytes::from(vec![1; MIB - 1]));
+    let body = deframer.next_message().unwrap().unwrap().body;
+    assert_eq!(body.try_into_mut().unwrap().capacity(), MIB);
+}
+
+#[test]
 fn p079_what_waits_is_out_of_the_chunk_so_that_its_window_can_be_given_back() {
     let chunk = Bytes::from(hex("00 00000004 0102"));
     let mut deframer = Deframer::new(MIB);

@@ -77,6 +77,36 @@ fn p042_no_list_of_codings_is_not_the_same_as_identity() {
 }
 
 #[test]
+#[cfg(feature = "gzip")]
+fn p042_lists_of_codings_in_several_lines_are_one_and_of_other_fields_the_first_counts() {
+    let fields = [
+        GRPC,
+        ("content-type", "text/html"),
+        ("grpc-encoding", "gzip"),
+        ("grpc-encoding", "snappy"),
+        ("grpc-accept-encoding", "identity"),
+        ("a", "1"),
+        ("grpc-accept-encoding", "gzip,br"),
+        ("grpc-accept-encoding", "deflate"),
+        ("a", "2"),
+    ];
+    let mut metadata = Metadata::new();
+    metadata.append("a", "1").unwrap();
+    metadata.append("a", "2").unwrap();
+    let all = AcceptEncoding::IDENTITY
+        .with(Encoding::Gzip)
+        .with(Encoding::Deflate);
+    let expected = ResponseHeaders {
+        content_type: ContentType::Grpc,
+        encoding: Encoding::Gzip,
+        accept_encoding: Some(all),
+        metadata,
+    };
+    let start = ResponseStart::parse(response(200, &fields), false);
+    assert_eq!(start, Ok(ResponseStart::Headers(expected)));
+}
+
+#[test]
 fn p060_initial_metadata_that_cannot_be_decoded_is_internal() {
     let error = ResponseStart::parse(response(200, &[GRPC, ("a-bin", "*")]), false).unwrap_err();
     assert_eq!(error, WireError::InvalidBase64("a-bin".into()));

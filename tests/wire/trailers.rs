@@ -119,16 +119,13 @@ fn p106_a_status_is_a_decimal_number_without_leading_zeros() {
 
 #[test]
 fn p106_two_statuses_are_none() {
-    let status = parse(&[("grpc-status", "0"), ("grpc-status", "5")])
-        .outcome
-        .unwrap_err();
-    assert_eq!(
-        status,
-        Status {
-            ..WireError::RepeatedStatus.into()
-        }
-    );
-    assert_eq!(status.code, Code::Unknown);
+    for rest in [&["5"][..], &["0"], &["5", "0"], &["0", "0", "0"]] {
+        let rest = rest.iter().map(|value| ("grpc-status", *value));
+        let fields: Vec<_> = [("grpc-status", "0")].into_iter().chain(rest).collect();
+        let status = parse(&fields).outcome.unwrap_err();
+        assert_eq!(status, WireError::RepeatedStatus.into(), "{fields:?}");
+        assert_eq!(status.code, Code::Unknown);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use h2::Reason;
 use tokio::time::Instant;
 
 use super::ServerConnection;
+use crate::transport::counters::Counter;
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::Status;
 
@@ -100,7 +101,7 @@ impl ServerConnection {
 
     /// Since when requests that nobody reads have used up the window.
     fn full_since(&mut self) -> Option<Instant> {
-        if self.shared.unread.is_full() {
+        if self.paused || self.shared.unread.is_full() {
             Some(*self.full_since.get_or_insert_with(Instant::now))
         } else {
             self.full_since = None;
@@ -119,6 +120,9 @@ impl ServerConnection {
 
     /// Acts on a time that has run out. Says whether h2 has new work.
     fn run_out(&mut self, due: Due, now: Instant) -> bool {
+        if let Some(counter) = due.counter() {
+            self.shared.count(counter);
+        }
         match due {
             Due::Settings => self.close(Reason::PROTOCOL_ERROR, Some("no_settings")),
             Due::SettingsAck => {
@@ -130,9 +134,12 @@ impl ServerConnection {
             Due::Stalled => {
                 self.full_since = None;
                 if let Some(stream) = self.shared.unread.longest_held() {
-                    stream.evict(Status::resource_exhausted(
-                        "the request was left unread while the connection's window was used up",
-                    ));
+                    self.shared.count(Counter::StalledStreamTimeout);
+                    stream.evict(Status::resource_exhausted(if self.paused {
+                        "the request was left unread while the server held too many bytes"
+                    } else {
+                        "the request was left unread while the connection's window was used up"
+                    }));
                 }
             }
             Due::Keepalive => return self.keep_alive(now),
@@ -163,6 +170,7 @@ impl ServerConnection {
                 false
             }
             Some(_) => {
+                self.shared.count(Counter::KeepaliveTimeout);
                 tracing::debug!(peer = %self.shared.peer, "connection closed: no answer to PING");
                 self.close(Reason::NO_ERROR, Some("keepalive_timeout"));
                 true
@@ -219,6 +227,24 @@ enum Due {
     DrainPing,
     /// Our last word was said a while ago.
     Farewell,
+}
+
+impl Due {
+    /// What is counted when it runs out. Not all of them mean that something was run into.
+    const fn counter(self) -> Option<Counter> {
+        match self {
+            Self::Settings => Some(Counter::PrefaceTimeout),
+            Self::SettingsAck => Some(Counter::SettingsAckTimeout),
+            Self::HeaderBlock => Some(Counter::HeaderBlockTimeout),
+            Self::Age => Some(Counter::MaxConnectionAge),
+            Self::Idle => Some(Counter::MaxConnectionIdle),
+            Self::Grace => Some(Counter::MaxConnectionAgeGrace),
+            Self::DrainPing => Some(Counter::DrainPingTimeout),
+            Self::Farewell => Some(Counter::GoawayLinger),
+            // Counted where it is seen what they mean.
+            Self::Stalled | Self::Keepalive => None,
+        }
+    }
 }
 
 /// Within a tenth of `age` either way, so that connections that were opened together do not all end

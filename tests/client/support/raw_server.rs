@@ -21,9 +21,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+pub use crate::frames::*;
 use crate::support::{
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, block, frame,
 };
 
 pub const NO_ERROR: u32 = 0;
@@ -41,8 +42,6 @@ pub const MAX_CONCURRENT_STREAMS: u16 = 3;
 pub const INITIAL_WINDOW_SIZE: u16 = 4;
 pub const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-/// What a frame's payload may have until the other side allows more.
-pub const FRAME_LIMIT: usize = 16 * 1024;
 /// The window that every connection and stream begins with.
 pub const FIRST_WINDOW: usize = 65_535;
 
@@ -468,30 +467,6 @@ impl HeaderDecoder {
     }
 }
 
-pub fn settings_frame(settings: &[(u16, u32)]) -> Vec<u8> {
-    let mut payload = Vec::new();
-    for (name, value) in settings {
-        payload.extend(name.to_be_bytes());
-        payload.extend(value.to_be_bytes());
-    }
-    frame(SETTINGS, 0, 0, &payload)
-}
-
-/// A header block, in as many frames as it takes.
-pub fn block_frames(stream: u32, flags: u8, block: &[u8]) -> Vec<u8> {
-    let mut pieces: Vec<&[u8]> = block.chunks(FRAME_LIMIT).collect();
-    let last = pieces.pop().unwrap_or_default();
-    let mut kind = HEADERS;
-    let mut flags = flags;
-    let mut bytes = Vec::new();
-    for piece in pieces {
-        bytes.extend(frame(kind, flags, stream, piece));
-        (kind, flags) = (CONTINUATION, 0);
-    }
-    bytes.extend(frame(kind, flags | END_HEADERS, stream, last));
-    bytes
-}
-
 /// The start of a header block of a response that is gRPC.
 pub const GRPC: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/grpc")];
 
@@ -535,14 +510,6 @@ pub fn encoded(text: &str) -> Vec<u8> {
     framed(false, &prost::Message::encode_to_vec(&text.to_owned()))
 }
 
-/// DATA, in as many frames as it takes.
-pub fn data(stream: u32, bytes: &[u8]) -> Vec<u8> {
-    let pieces = bytes.chunks(FRAME_LIMIT);
-    pieces
-        .flat_map(|piece| frame(DATA, 0, stream, piece))
-        .collect()
-}
-
 pub fn message(stream: u32, text: &str) -> Vec<u8> {
     data(stream, &encoded(text))
 }
@@ -550,21 +517,4 @@ pub fn message(stream: u32, text: &str) -> Vec<u8> {
 /// A whole answer of one message.
 pub fn answer(stream: u32, text: &str) -> Vec<u8> {
     [headers(stream), message(stream, text), trailers_ok(stream)].concat()
-}
-
-pub fn reset(stream: u32, code: u32) -> Vec<u8> {
-    frame(RST_STREAM, 0, stream, &code.to_be_bytes())
-}
-
-pub fn goaway(last: u32, code: u32, text: &[u8]) -> Vec<u8> {
-    let payload = [&last.to_be_bytes(), &code.to_be_bytes(), text].concat();
-    frame(GOAWAY, 0, 0, &payload)
-}
-
-pub fn window(stream: u32, bytes: u32) -> Vec<u8> {
-    frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
-}
-
-pub fn ping(payload: [u8; 8]) -> Vec<u8> {
-    frame(PING, 0, 0, &payload)
 }

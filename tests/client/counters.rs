@@ -1,0 +1,321 @@
+//! Each limit of a client, one below and one above, and what is counted.
+
+use std::time::Duration;
+
+use barewire::{ChannelConfig, ClientHttp2Config, Code, Counter, Counters, Rate, Request, Status};
+use tokio::time::sleep;
+
+use crate::raw_server::*;
+use crate::support::frame;
+
+fn hits(counters: &Counters) -> Vec<(Counter, u64)> {
+    counters.hit().collect()
+}
+
+fn with_http2(http2: ClientHttp2Config) -> ChannelConfig {
+    ChannelConfig {
+        http2,
+        ..ChannelConfig::default()
+    }
+}
+
+/// A unary call that is answered so. Yields how it ended, and what was counted.
+async fn answered(
+    config: ChannelConfig,
+    response: impl FnOnce(u32) -> Vec<u8>,
+) -> (Result<String, Status>, Vec<(Counter, u64)>) {
+    let mut line = Line::with(config);
+    let channel = line.channel.clone();
+    let (result, _server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+        let mut server = line.accept().await;
+        let stream = server.request().await.stream;
+        server.try_write(&response(stream)).await;
+        server
+    });
+    (
+        result.map(|response| response.message),
+        hits(&channel.counters()),
+    )
+}
+
+/// Nothing is counted and the call ends well, or this one is once and it ends badly.
+#[track_caller]
+fn check(
+    (result, hits): (Result<String, Status>, Vec<(Counter, u64)>),
+    expected: Option<(Code, Counter)>,
+) {
+    let code = result.err().map(|status| status.code);
+    assert_eq!(code, expected.map(|(code, _)| code), "{hits:?}");
+    let expected: Vec<_> = expected
+        .map(|(_, counter)| (counter, 1))
+        .into_iter()
+        .collect();
+    assert_eq!(hits, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn floods_up_to_their_rate_are_borne() {
+    let rate = |burst| Rate {
+        burst,
+        per_second: 0,
+    };
+    let config = with_http2(ClientHttp2Config {
+        pings: rate(6),
+        settings_frames: rate(5),
+        idle_frames: rate(7),
+        window_update_slack: 9,
+        ..ClientHttp2Config::default()
+    });
+    // A request is two frames of ours, which earn ten WINDOW_UPDATE each, and its bytes a few more.
+    let earned = 2 * 10 + (b"ask".len() + 2 + 5) / 4;
+    for (one, allowed, counter) in [
+        (ping([0; 8]), 6, Counter::Pings),
+        // Two went to begin with.
+        (settings_frame(&[]), 3, Counter::SettingsFrames),
+        (frame(2, 0, 1, &[0; 5]), 7, Counter::IdleFrames),
+        (window(0, 1), 9 + earned, Counter::WindowUpdateSlack),
+    ] {
+        for (count, hit) in [
+            (allowed, None),
+            (allowed + 1, Some((Code::Unavailable, counter))),
+        ] {
+            let flood = one.repeat(count);
+            // An answer that comes with it would be heard first.
+            let response = |stream| match hit {
+                None => [flood, answer(stream, "a")].concat(),
+                Some(_) => flood,
+            };
+            check(answered(config.clone(), response).await, hit);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_have_so_much_metadata_and_so_many_before_them() {
+    let size = Counter::MaxMetadataSize;
+    let fits = [(":status", "200"), ("content-type", "application/grpc")];
+    let fits: usize = fits.iter().map(|(a, b)| a.len() + b.len() + 32).sum();
+    let room = 16 * 1024 - fits - "x-more".len() - 32;
+    for (value, hit) in [(room, None), (room + 1, Some(size))] {
+        let value = "v".repeat(value);
+        let response = |stream| {
+            let head = headers_with(stream, &[("x-more", &value)]);
+            [head, message(stream, "a"), trailers_ok(stream)].concat()
+        };
+        let hit = hit.map(|counter| (Code::ResourceExhausted, counter));
+        check(answered(ChannelConfig::default(), response).await, hit);
+    }
+    let names: Vec<String> = (0..256).map(|number| format!("x-{number}")).collect();
+    for (count, hit) in [(255, None), (256, Some(Counter::MaxMetadataPairs))] {
+        let more = names.iter().take(count).map(|name| (name.as_str(), ""));
+        let more: Vec<_> = more.collect();
+        let response = |stream| {
+            let head = headers_with(stream, &more);
+            [head, message(stream, "a"), trailers_ok(stream)].concat()
+        };
+        let hit = hit.map(|counter| (Code::ResourceExhausted, counter));
+        check(answered(ChannelConfig::default(), response).await, hit);
+    }
+    for (count, hit) in [(16, None), (17, Some(Counter::MaxInterimResponses))] {
+        let hint = |stream| any_block(stream, 0, &[(":status", "103")]).repeat(count);
+        let response = |stream| [hint(stream), answer(stream, "a")].concat();
+        let hit = hit.map(|counter| (Code::Unavailable, counter));
+        check(answered(ChannelConfig::default(), response).await, hit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_have_a_size_in_both_directions() {
+    // A text has its field's head and its length before it.
+    for (recv, send, counter) in [
+        (10, 10, None),
+        (9, 10, Some(Counter::MaxRecvMessage)),
+        (10, 4, Some(Counter::MaxSendMessage)),
+    ] {
+        let config = ChannelConfig {
+            max_recv_message: recv,
+            max_send_message: send,
+            ..ChannelConfig::default()
+        };
+        if counter == Some(Counter::MaxSendMessage) {
+            let line = Line::with(config);
+            let result = unary(&line.channel, "ask".to_owned()).await;
+            let hits = hits(&line.channel.counters());
+            let result = result.map(|response| response.message);
+            check(
+                (result, hits),
+                Some((Code::ResourceExhausted, Counter::MaxSendMessage)),
+            );
+        } else {
+            let response = |stream| answer(stream, &"x".repeat(8));
+            let hit = counter.map(|counter| (Code::ResourceExhausted, counter));
+            check(answered(config, response).await, hit);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_the_server_does_not_take_is_counted() {
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let (first, mut server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+        let mut server = line.accept_with(&[(MAX_HEADER_LIST_SIZE, 1024)]).await;
+        let stream = server.request().await.stream;
+        server.write(&answer(stream, "small")).await;
+        server
+    });
+    first.unwrap();
+    assert_eq!(hits(&channel.counters()), []);
+    let mut request = Request::new("ask".to_owned());
+    request.metadata.insert("x", &"v".repeat(1024)).unwrap();
+    let status = unary(&channel, request).await.unwrap_err();
+    assert_eq!(status.code, Code::ResourceExhausted, "{status}");
+    assert_eq!(
+        hits(&channel.counters()),
+        [(Counter::PeerHeaderListSize, 1)]
+    );
+    server.unasked().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_has_twenty_seconds_for_its_settings() {
+    for (wait, hit) in [
+        (19, None),
+        (21, Some((Code::Unavailable, Counter::ConnectTimeout))),
+    ] {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let (result, _server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let io = line.dialled().await;
+            sleep(Duration::from_secs(wait)).await;
+            if hit.is_some() {
+                return None;
+            }
+            let mut server = RawServer::begin(io, &[]).await;
+            let stream = server.request().await.stream;
+            server.write(&answer(stream, "a")).await;
+            Some(server)
+        });
+        let result = result.map(|response| response.message);
+        check((result, hits(&channel.counters())), hit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unanswered_ping_and_a_complaint_about_pings_are_counted() {
+    let config = with_http2(ClientHttp2Config {
+        keepalive_time: Some(Duration::from_secs(10)),
+        ..ClientHttp2Config::default()
+    });
+    let silent = answered(config.clone(), |_| Vec::new()).await;
+    check(silent, Some((Code::Unavailable, Counter::KeepaliveTimeout)));
+    let complains = |_| goaway(1, ENHANCE_YOUR_CALM, b"too_many_pings");
+    let mut line = Line::with(config);
+    let channel = line.channel.clone();
+    let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+        let mut server = line.accept().await;
+        let stream = server.request().await.stream;
+        server.try_write(&complains(stream)).await;
+        idle().await;
+    });
+    let result = result.map(|response| response.message);
+    idle().await;
+    let hits = hits(&channel.counters());
+    check(
+        (result, hits),
+        Some((Code::Unavailable, Counter::TooManyPings)),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_h2_ends_is_counted_apart() {
+    // DATA of no stream.
+    let broken = answered(ChannelConfig::default(), |_| frame(0, 0, 0, b"x")).await;
+    check(broken, Some((Code::Unavailable, Counter::Http2Errors)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_are_counted_and_so_is_a_channel_that_falls_asleep() {
+    let mut line = Line::with(ChannelConfig {
+        max_pending_calls: 2,
+        idle_timeout: Some(Duration::from_secs(40)),
+        ..ChannelConfig::default()
+    });
+    let channel = line.channel.clone();
+    let call = || {
+        let channel = channel.clone();
+        tokio::spawn(async move { unary(&channel, "ask".to_owned()).await })
+    };
+    let waiting = [call(), call()];
+    idle().await;
+    assert_eq!(hits(&channel.counters()), []);
+    let status = call().await.unwrap().unwrap_err();
+    assert_eq!(status.code, Code::ResourceExhausted, "{status}");
+    let pending = (Counter::MaxPendingCalls, 1);
+    assert_eq!(hits(&channel.counters()), [pending]);
+    let mut server = line.accept().await;
+    for _ in 0..2 {
+        let stream = server.request().await.stream;
+        server.write(&answer(stream, "a")).await;
+    }
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    sleep(Duration::from_secs(39)).await;
+    assert_eq!(hits(&channel.counters()), [pending]);
+    sleep(Duration::from_secs(21)).await;
+    let asleep = (Counter::IdleTimeout, 1);
+    assert_eq!(hits(&channel.counters()), [pending, asleep]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_for_a_retry_has_a_size() {
+    // Messages of a thousand bytes on the wire.
+    let text = "x".repeat(1_000 - 5 - 3);
+    for (per_call, per_channel, hit) in [
+        (3_000, 3_000, vec![]),
+        (2_999, 3_000, vec![(Counter::RetryBufferPerCall, 1)]),
+        (3_000, 2_999, vec![(Counter::RetryBufferPerChannel, 1)]),
+    ] {
+        let mut line = Line::with(ChannelConfig {
+            retry_buffer_per_call: per_call,
+            retry_buffer_per_channel: per_channel,
+            ..ChannelConfig::default()
+        });
+        let channel = line.channel.clone();
+        let ((mut outbound, _inbound), _server) = tokio::join!(bidi(&channel, ()), async {
+            let mut server = line.accept().await;
+            server.request().await;
+            server
+        });
+        for _ in 0..3 {
+            within(outbound.send(text.clone())).await.unwrap();
+        }
+        idle().await;
+        assert_eq!(hits(&channel.counters()), hit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_stream_ids_end_is_counted() {
+    let mut line = Line::with(with_http2(ClientHttp2Config {
+        stream_id_limit: 3,
+        ..ClientHttp2Config::default()
+    }));
+    let channel = line.channel.clone();
+    let mut server = None;
+    for hit in [vec![], vec![(Counter::StreamIdLimit, 1)]] {
+        let (result, now) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let mut server = match server.take() {
+                Some(server) => server,
+                None => line.accept().await,
+            };
+            let stream = server.request().await.stream;
+            server.write(&answer(stream, "a")).await;
+            server
+        });
+        server = Some(now);
+        result.unwrap();
+        assert_eq!(hits(&channel.counters()), hit);
+    }
+}

@@ -1,0 +1,285 @@
+//! `docs/limits.md` is made of the configurations and of the counters: names and texts from where they
+//! are declared, defaults from their values. `BAREWIRE_BLESS=1 cargo test --test limits` writes it anew.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::fs;
+use std::path::Path;
+
+use barewire::{ChannelConfig, ClientHttp2Config, Counter, Http2Config, ServerConfig};
+
+const FILE: &str = "docs/limits.md";
+
+#[test]
+fn the_table_of_limits_is_the_one_that_the_code_has() {
+    let rendered = render();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
+    if std::env::var_os("BAREWIRE_BLESS").is_some() {
+        fs::write(&file, &rendered).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        committed == rendered,
+        "{FILE} is not what the code says; BAREWIRE_BLESS=1 writes it anew"
+    );
+}
+
+#[test]
+fn every_counter_is_listed_once_and_has_a_name_of_its_own() {
+    let declared = items("src/transport/counters.rs", "pub enum Counter {");
+    assert_eq!(declared.len(), Counter::ALL.len());
+    let names: BTreeMap<&str, Counter> = Counter::ALL.map(|one| (one.name(), one)).into();
+    assert_eq!(names.len(), Counter::ALL.len());
+    for (counter, (name, _)) in Counter::ALL.iter().zip(&declared) {
+        assert_eq!(format!("{counter:?}"), *name);
+    }
+}
+
+fn render() -> String {
+    let mut text = "\
+# Limits
+
+Every wait of barewire has a timer and every buffer a bound. These are the settings, with their defaults and with what the peer sees
+past them. `Server::counters` and `Channel::counters` tell how often which of them was hit; the last column names the counter.
+
+This file is written by `tests/limits.rs`.
+"
+    .to_owned();
+    let server = values(&ServerConfig::default());
+    let server_http2 = values(&Http2Config::default());
+    let client_http2 = values(&ClientHttp2Config::default());
+    let sections = [
+        ("A server", "src/server/config.rs", "ServerConfig", server),
+        (
+            "A connection of a server",
+            "src/transport/config.rs",
+            "Http2Config",
+            server_http2,
+        ),
+        (
+            "A channel",
+            "src/client/config.rs",
+            "ChannelConfig",
+            channel_values(),
+        ),
+        (
+            "A connection of a channel",
+            "src/transport/client_config.rs",
+            "ClientHttp2Config",
+            client_http2,
+        ),
+    ];
+    for (title, file, name, values) in sections {
+        write!(text, "\n## {title}: `{name}`\n\n").unwrap();
+        text += "| setting | default | what it bounds, and what is seen past it | counter |\n|---|---|---|---|\n";
+        for (field, docs) in items(file, &format!("pub struct {name} {{")) {
+            if NO_LIMITS.contains(&field.as_str()) {
+                continue;
+            }
+            let value = values
+                .get(&field)
+                .unwrap_or_else(|| panic!("no value: {field}"));
+            let counter = counter_of(name, &field).map_or(String::new(), |one| format!("`{one}`"));
+            let (value, docs) = (format_value(&field, value), without_default(&docs));
+            writeln!(text, "| `{field}` | {value} | {docs} | {counter} |").unwrap();
+        }
+    }
+    text += "\n## Counters\n\n| counter | what has happened |\n|---|---|\n";
+    let declared = items("src/transport/counters.rs", "pub enum Counter {");
+    for (counter, (_, docs)) in Counter::ALL.iter().zip(declared) {
+        writeln!(text, "| `{counter}` | {docs} |").unwrap();
+    }
+    text
+}
+
+/// Settings that bound nothing.
+const NO_LIMITS: [&str; 15] = [
+    "http2",
+    "reply_encoding",
+    "first_poll",
+    "tls",
+    "authority",
+    "proxy",
+    "resolver",
+    "dialer",
+    "balancing",
+    "backoff",
+    "encoding",
+    "wait_for_ready",
+    "retries",
+    "service_config",
+    "keepalive_without_calls",
+];
+
+/// The counter of a setting: the one of its name, unless that is another one.
+fn counter_of(config: &str, field: &str) -> Option<&'static str> {
+    let other = match (config, field) {
+        // Calls wait, which is nothing to count.
+        ("ClientHttp2Config", "max_concurrent_streams") => return None,
+        ("ClientHttp2Config", "max_local_error_reset_streams") => "http2_budgets",
+        // h2 does not tell of a block that it cut, but a client finds out.
+        ("ClientHttp2Config", "max_header_list_size") => "max_metadata_size",
+        (_, "accept_backoff_min" | "accept_backoff_max") => "accept_backoff",
+        (_, "data_frame_budget") => "http2_budgets",
+        (_, "keepalive_time") => "keepalive_timeout",
+        (_, "min_ping_interval") => "max_ping_strikes",
+        (_, field) => field,
+    };
+    let names = Counter::ALL.map(Counter::name);
+    names.into_iter().find(|name| *name == other)
+}
+
+/// The names of a struct's fields, or of an enum's variants, with the texts above them.
+fn items(file: &str, head: &str) -> Vec<(String, String)> {
+    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (_, body) = source.split_once(head).expect(head);
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let mut items = Vec::new();
+    let mut docs: Vec<&str> = Vec::new();
+    for line in body.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            docs.push(text.trim());
+        } else if !line.is_empty() && !line.starts_with("#[") {
+            let name = line.strip_prefix("pub ").unwrap_or(line);
+            let end = name.find([':', ',']).expect(name);
+            items.push((name[..end].to_owned(), docs.join(" ")));
+            docs.clear();
+        }
+    }
+    items
+}
+
+/// A text without the sentence that tells the default, which has a column of its own.
+fn without_default(docs: &str) -> String {
+    let Some(start) = docs.find("Default ").or_else(|| docs.find("Default:")) else {
+        return docs.to_owned();
+    };
+    // A sentence ends before a space. Numbers have commas, not points.
+    let end = docs[start..]
+        .find(". ")
+        .map_or(docs.len(), |end| start + end + 2);
+    let rest = format!("{}{}", &docs[..start], &docs[end..]);
+    rest.trim_end().to_owned()
+}
+
+/// The values of a struct's fields, as its `Debug` shows them.
+fn values(config: &impl Debug) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    let mut name = String::new();
+    for line in format!("{config:#?}").lines() {
+        // Fields are indented by four spaces, their parts by more.
+        match line.strip_prefix("    ") {
+            Some(field) if !field.starts_with([' ', '}', ')']) => {
+                let (field, value) = field.split_once(": ").unwrap();
+                name = field.to_owned();
+                values.insert(name.clone(), value.trim_end_matches(',').to_owned());
+            }
+            Some(part) => {
+                if let Some(value) = values.get_mut(&name) {
+                    *value += part.trim().trim_end_matches(',');
+                    value.push(' ');
+                }
+            }
+            None => {}
+        }
+    }
+    values
+}
+
+/// The same of a configuration that cannot be shown as a whole.
+fn channel_values() -> BTreeMap<String, String> {
+    let config = ChannelConfig::default();
+    let values: [(&str, String); 10] = [
+        ("connect_timeout", format!("{:?}", config.connect_timeout)),
+        ("idle_timeout", format!("{:?}", config.idle_timeout)),
+        ("max_pending_calls", config.max_pending_calls.to_string()),
+        (
+            "max_connections_per_address",
+            config.max_connections_per_address.to_string(),
+        ),
+        ("max_recv_message", config.max_recv_message.to_string()),
+        ("max_send_message", config.max_send_message.to_string()),
+        ("max_attempts", config.max_attempts.to_string()),
+        (
+            "retry_buffer_per_call",
+            config.retry_buffer_per_call.to_string(),
+        ),
+        (
+            "retry_buffer_per_channel",
+            config.retry_buffer_per_channel.to_string(),
+        ),
+        (
+            "happy_eyeballs_delay",
+            format!("{:?}", config.happy_eyeballs_delay),
+        ),
+    ];
+    values.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// A value for people.
+fn format_value(field: &str, value: &str) -> String {
+    if value == "None" {
+        return "off".to_owned();
+    }
+    if value.starts_with("Rate") {
+        let number = |name: &str| {
+            let (_, rest) = value.split_once(name).unwrap();
+            let digits = rest.split(|letter: char| !letter.is_ascii_digit());
+            digits
+                .into_iter()
+                .find(|digits| !digits.is_empty())
+                .unwrap()
+                .to_owned()
+        };
+        let (burst, refill) = (number("burst"), number("per_second"));
+        return format!(
+            "{}, {} more each second",
+            with_commas(&burst),
+            with_commas(&refill)
+        );
+    }
+    // `Some(` and its end stand on lines of their own, or not.
+    let value = value
+        .trim_start_matches("Some(")
+        .trim_end_matches([')', ' ']);
+    if let Some(millis) = value.strip_suffix("ms") {
+        return format!("{millis} ms");
+    }
+    if let Some(seconds) = value.strip_suffix('s') {
+        return format!("{} s", with_commas(seconds));
+    }
+    let bytes = [
+        "window",
+        "size",
+        "budget",
+        "buffer",
+        "message",
+        "bytes",
+        "buffer_per_call",
+        "buffer_per_channel",
+    ];
+    let number: u64 = value.parse().unwrap_or_else(|_| panic!("{field}: {value}"));
+    if !bytes.iter().any(|end| field.ends_with(end)) {
+        return with_commas(value);
+    }
+    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if number >= size && number.is_multiple_of(size) {
+            return format!("{} {unit}", number / size);
+        }
+    }
+    format!("{} B", with_commas(value))
+}
+
+fn with_commas(digits: &str) -> String {
+    let groups = digits.as_bytes().rchunks(3).rev();
+    let groups: Vec<_> = groups.map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
