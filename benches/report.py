@@ -96,6 +96,8 @@ def summary(run):
         else:
             cells += [""] * len(LATENCY)
         rows.append([scenario.name, *cells])
+    if not rows:
+        return []
     headings = ["barewire", "instructions ÷ tonic", "÷ h2", "CPU ÷ tonic", "÷ h2", "p50 ÷ tonic", "p99 ÷ tonic"]
     return ["## In short", "", "Less than 1 is better.", "", *table(headings, rows), ""]
 
