@@ -24,9 +24,12 @@ pub fn attacks() -> Vec<Attack> {
     vec![
         Attack {
             prepare: make_zeros,
-            ..Attack::new("compression_bomb", Cost::Bomb, &["open"], |attacker| {
-                Box::pin(compression_bomb(attacker))
-            })
+            ..Attack::new(
+                "compression_bomb",
+                Cost::Bomb,
+                &["open", "GOAWAY 11 too_many_internal_resets"],
+                |attacker| Box::pin(compression_bomb(attacker)),
+            )
         },
         Attack {
             server: Victim::Interop,
@@ -34,7 +37,9 @@ pub fn attacks() -> Vec<Attack> {
             ..Attack::new(
                 "amplification_by_tiny_fields",
                 Cost::Bomb,
-                &["open"],
+                // Streams that are refused while their data is on the way are reset, and thousands of
+                // those on one connection are enough.
+                &["open", "GOAWAY 11 too_many_internal_resets"],
                 |attacker| Box::pin(tiny_fields(attacker)),
             )
         },
