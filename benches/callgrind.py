@@ -73,7 +73,7 @@ class Profile:
     def since(self, before, calls):
         """What so many calls more have cost, each of them."""
         made = Profile()
-        for name in ("own", "library"):
+        for name in ("own", "in_library"):
             more = getattr(self, name).copy()
             more.subtract(getattr(before, name))
             setattr(made, name, collections.Counter({key: count / calls for key, count in more.items() if count > 0}))

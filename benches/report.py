@@ -20,8 +20,8 @@ COLUMNS = [
     ("p99_us",           "p99 µs",                False),
     ("peak_kib",         "peak KiB",              False),
 ]
-# Of a stream's end nobody waits for; of a round trip someone does.
-WITHOUT_LATENCY = ("download", "upload")
+
+LATENCY = ("p50_us", "p99_us")
 
 
 def write(run, path, plot_folder):
@@ -56,7 +56,8 @@ def introduction(run):
         "  tonic's limit of 200 streams, which is raised to 1,000.",
         "- **h2** is the service on h2 alone, without gRPC's rules: no deadline, no limits, no status but OK. *A task each* is",
         "  the way that its documentation shows. *Best use* runs a call in its connection's task until it waits, joins what",
-        "  is written and reads ahead: see `benches/peers/bare_h2`. It is the floor on which barewire stands.",
+        "  is written and reads ahead: see `benches/peers/bare_h2`. It is the floor on which unary calls stand; for large",
+        "  messages, joining costs a copy.",
         "- **The load** is `benches/peers/load`: it sends requests that were encoded before and counts the bytes of",
         "  the answers, so that it costs a fraction of what a server does. It announces windows of 4 MiB a stream and 16 MiB",
         "  a connection. Names and payloads are English words.",
@@ -90,9 +91,13 @@ def summary(run):
         cells = []
         for measure in ("instructions", "cpu_us"):
             cells += [ratio(ours, found.get(peer.name), measure) for peer in (TONIC, H2_BEST)]
-        latency = scenario.group not in WITHOUT_LATENCY or scenario.kind == "echo"
-        cells += [ratio(ours, found.get(TONIC.name), measure) if latency else "" for measure in ("p50_us", "p99_us")]
+        if scenario.has_latency:
+            cells += [ratio(ours, found.get(TONIC.name), measure) for measure in LATENCY]
+        else:
+            cells += [""] * len(LATENCY)
         rows.append([scenario.name, *cells])
+    if not rows:
+        return []
     headings = ["barewire", "instructions ÷ tonic", "÷ h2", "CPU ÷ tonic", "÷ h2", "p50 ÷ tonic", "p99 ÷ tonic"]
     return ["## In short", "", "Less than 1 is better.", "", *table(headings, rows), ""]
 
@@ -123,7 +128,7 @@ def format_scenario(scenario, found):
         column
         for column in COLUMNS
         if any(column[0] in figures for figures in found.values())
-        and not (column[0] in ("p50_us", "p99_us") and scenario.group in WITHOUT_LATENCY and scenario.kind != "echo")
+        and (scenario.has_latency or column[0] not in LATENCY)
     ]
     headings = [f"per {scenario.unit}"]
     for _, heading, ratios in columns:

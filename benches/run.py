@@ -121,7 +121,7 @@ def machine():
 
 def prepare(run):
     """Builds what can be built, and finds what can be found."""
-    tools = {"instructions": callgrind.version, "system_calls": lambda: strace_version(), "hardware": counters}
+    tools = {"instructions": callgrind.version, "system_calls": strace_version, "hardware": counters}
     for name, version in tools.items():
         try:
             run["versions"][name] = version()
@@ -170,31 +170,48 @@ def commit():
 
 
 def measure(scenario, peers, run):
-    """All that can be measured of a scenario: peer → measure → figure."""
+    """All that can be measured of a scenario: peer → measure → figure. Who fails is told of as missing."""
     peers = [peer for peer in peers if scenario.can(peer)]
     if scenario.group == "memory":
-        found = {peer.name: {"bytes": measures.memory_of_idle(scenario, peer)} for peer in peers}
+        found = {peer.name: attempt(memory, scenario, peer, run) for peer in peers}
         say("  bytes: " + line(found, "bytes"))
         return found
-    rounds = measures.run_rounds(scenario, peers, run["rounds"], run["missing"])
-    for peer, figures in rounds.items():
-        figures["cpu_us"] = figures["user_us"] + figures["system_us"]
-        if scenario.counted:
-            count(scenario, peer, run, figures)
+    try:
+        rounds = measures.run_rounds(scenario, peers, run["rounds"], run["missing"])
+    except Failed as why:
+        run["missing"][scenario.name] = str(why)
+        return {}
     found = {peer.name: figures for peer, figures in rounds.items()}
-    say("  instructions: " + line(found, "instructions"))
+    if scenario.counted:
+        for peer, figures in rounds.items():
+            figures.update(attempt(counts, scenario, peer, run))
+        say("  instructions: " + line(found, "instructions"))
     say("  µs of CPU: " + line(found, "cpu_us"))
     return found
 
 
-def count(scenario, peer, run, figures):
+def attempt(figures, scenario, peer, run):
+    try:
+        return figures(scenario, peer, run)
+    except Failed as why:
+        run["missing"][f"{peer.name}, {scenario.name}"] = str(why)
+        return {}
+
+
+def memory(scenario, peer, _):
+    return {"bytes": measures.memory_of_idle(scenario, peer)}
+
+
+def counts(scenario, peer, run):
     """What is counted, where there is the tool for it."""
+    figures = {}
     if "instructions" in run["versions"]:
         figures["instructions"] = measures.count_instructions(scenario, peer)
     if "system_calls" in run["versions"]:
         figures["system_calls"] = measures.count_system_calls(scenario, peer)
     if "hardware" in run["versions"]:
         figures.update(measures.count_hardware_instructions(scenario, peer))
+    return figures
 
 
 def line(found, measure):

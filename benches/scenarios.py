@@ -40,12 +40,17 @@ class Scenario:
     peers: tuple = ()
     # Part of the short form.
     short: bool = False
-    # Whether instructions and system calls are counted: of ten thousand connections, that takes too long.
+    # Whether instructions and system calls are counted.
     counted: bool = True
 
     @property
     def of_client(self):
         return self.group == "client"
+
+    @property
+    def has_latency(self):
+        """Whether somebody waits for what is measured: for a call, or for the round trip of a message."""
+        return self.kind == "hello" or self.kind == "echo" and not self.of_client
 
     @property
     def unit(self):
@@ -112,12 +117,12 @@ def growth():
     three = ("barewire", "tonic", "h2, best use")
     for connections in (1, 10, 100, 1_000, 10_000):
         yield Scenario(
-            f"growth {connections:,} connections × 1", "growth", "hello", connections=connections, warm_up=1,
-            counted_calls=max(1_000, connections), peers=three, short=connections == 100, counted=connections < 10_000,
+            f"growth {connections:,} × 1", "growth", "hello", connections=connections, warm_up=1,
+            counted_calls=max(1_000, connections), peers=three, short=connections == 100,
         )
     for streams in (10, 100, 1_000):
         yield Scenario(
-            f"growth 1 connection × {streams:,}", "growth", "hello", streams=streams, peers=three, warm_up=streams,
+            f"growth 1 × {streams:,}", "growth", "hello", streams=streams, peers=three, warm_up=streams,
         )
 
 

@@ -89,7 +89,7 @@ impl Client for BareClient {
 
     async fn upload(&mut self, chunk: Bytes, chunks: u32) -> Result<usize, Fault> {
         let (response, stream) = self.begin("Upload").await?;
-        let mut sender = Sender::new(stream, Coalescing::No);
+        let mut sender = Sender::new(stream, Coalescing::Yes);
         for _ in 0..chunks {
             let payload = chunk.clone();
             sender.send(&Chunk { payload }).await?;

@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -355,7 +354,7 @@ impl Connection {
             let mut buffer = ReadBuf::new(buffer);
             ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
             if buffer.filled().is_empty() {
-                return Poll::Ready(Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
+                return Poll::Ready(Err("the server ended the connection".into()));
             }
             let mut scanner = std::mem::take(&mut self.scanner);
             scanner.scan(buffer.filled(), |found| self.take(found));
