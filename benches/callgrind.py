@@ -39,25 +39,21 @@ class Profile:
     @classmethod
     def read(cls):
         profile, names = cls(), {}
-        function = file = callee = callee_file = None
+        function = file = callee_file = None
         called = False
         line = 0
         for text in OUT.read_text().splitlines():
-            if named := re.match(r"(c?)(fn|f[lie]|ob)=(\(\d+\))(?: (.+))?", text):
-                of_callee, kind, number, name = named.groups()
-                key = (kind if kind in ("fn", "ob") else "file", number)
-                names.setdefault(key, name)
-                if kind == "fn" and of_callee:
-                    callee = names[key]
-                elif kind == "fn":
-                    function = names[key]
-                elif kind != "ob" and of_callee:
-                    callee_file = names[key]
-                elif kind != "ob":
-                    file = names[key]
-                # Without a word about it, the file of what is called is the caller's.
-                if kind == "fn" and not of_callee:
-                    callee_file = None
+            if named := re.match(r"(fn|f[lie]|ob|cfn|cf[li]|cob)=(\(\d+\))(?: (.+))?", text):
+                kind, number, name = named.groups()
+                # A name is told once, with its number; each of the three kinds counts by itself.
+                name = names.setdefault(("file" if kind[-1] in "lie" else kind[-2:], number), name)
+                match kind:
+                    case "fn":
+                        function = name
+                    case "fl" | "fi" | "fe":
+                        file = name
+                    case "cfl" | "cfi":
+                        callee_file = name
             elif text.startswith("calls="):
                 called = True
             elif text[:1] in tuple("+-*0123456789"):
@@ -65,6 +61,7 @@ class Profile:
                 line = place(position, line)
                 if not called:
                     profile.own[function, part_of(file), line] += int(count)
+                # Where nothing is said of it, what is called is in the same file.
                 elif part_of(callee_file or file) == LIBRARY:
                     profile.in_library[function] += int(count)
                 called, callee_file = False, None
