@@ -73,6 +73,11 @@ impl ConnectionShared {
         self.server.relieve(pressure);
     }
 
+    /// So many of them do not count against the window any more.
+    pub(super) fn left_window(&self, bytes: usize) {
+        self.unread.leave_window(bytes);
+    }
+
     /// So many of them were taken, or thrown away.
     pub(super) fn was_read(&self, bytes: usize) {
         self.server.relieve(self.unread.subtract(bytes));

@@ -46,8 +46,8 @@ pub enum Counter {
     MaxConcurrentStreams,
     /// The server had all its calls: RESOURCE_EXHAUSTED.
     MaxConcurrentCalls,
-    /// A request was left unread while the connection's window was used up, or the server held too many
-    /// bytes: RESOURCE_EXHAUSTED.
+    /// A request was left unread while the connection's window was used up, or unread or not whole while
+    /// the server held too many bytes: RESOURCE_EXHAUSTED.
     StalledStreamTimeout,
     /// A connection was not read from for a while, since all of them together held too much.
     MaxBufferedBytes,

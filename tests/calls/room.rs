@@ -7,7 +7,7 @@ use barewire::{Counter, Counters, Http2Config, Server, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
+    ACK, Call, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
     RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits, request_block,
 };
 
@@ -182,6 +182,65 @@ async fn who_has_the_most_unread_is_not_read_from_until_it_gives_some_up() {
         .seen
         .wait_for("no call", |seen| seen.running() == 0)
         .await;
+}
+
+/// A client, and a call of it for which a handler waits: 130 KiB have come of a message of 200 KiB.
+async fn with_unfinished(limit: usize) -> (Client, Counters, Call) {
+    let config = ServerConfig {
+        max_buffered_bytes: limit,
+        http2: Http2Config {
+            stalled_stream_timeout: Duration::from_millis(50),
+            ..Http2Config::default()
+        },
+        ..ServerConfig::default()
+    };
+    let probe = Probe::default();
+    let (address, counters) = server(probe.clone(), config).await;
+    let client = Client::tcp(address).await;
+    let call = begin_message(&client).await;
+    (client, counters, call)
+}
+
+async fn begin_message(client: &Client) -> Call {
+    let mut call = client.start("Sum", &[]).await;
+    let message = encoded(&"x".repeat(200 * 1024));
+    call.send_bytes(message.slice(..130 * 1024)).await;
+    call
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_message_that_is_not_whole_counts_until_it_is() {
+    // Several of them, one after the other, would be too much if any stayed counted.
+    let (client, counters, mut call) = with_unfinished(192 * 1024).await;
+    for _ in 0..5 {
+        let message = encoded(&"x".repeat(200 * 1024));
+        call.send_bytes(message.slice(130 * 1024..)).await;
+        let answer = call.finish().await;
+        assert_eq!(answer.messages, ["1 204800"], "{answer:?}");
+        call = begin_message(&client).await;
+    }
+    assert_eq!(hits(&counters), []);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_whole_goes_when_the_server_holds_too_much() {
+    let (client, counters, call) = with_unfinished(128 * 1024).await;
+    let answer = call.answer().await;
+    assert_eq!(answer.code(), Some("8"), "{answer:?}");
+    assert_eq!(
+        answer.text(),
+        "the request was left unread, or not whole, while the server held too many bytes"
+    );
+    assert_eq!(
+        hits(&counters),
+        [
+            (Counter::StalledStreamTimeout, 1),
+            (Counter::MaxBufferedBytes, 1)
+        ]
+    );
+    // What it held is free again, and the connection is heard.
+    let answer = client.call("Echo", &["x"]).await;
+    assert_eq!(answer.code(), Some("0"), "{answer:?}");
 }
 
 #[tokio::test]
