@@ -16,6 +16,7 @@ mod inbound;
 mod inflight;
 mod interception;
 mod interceptor;
+mod long_work;
 pub(crate) mod message;
 #[cfg(feature = "server")]
 mod received;

@@ -19,6 +19,8 @@ mod faults;
 mod interceptors;
 mod lifecycle;
 mod limits;
+#[cfg(feature = "gzip")]
+mod long_work;
 mod malformed;
 mod metadata;
 mod meter;
