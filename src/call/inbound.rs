@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Response;
-use super::long_work::Work;
+use super::long_work::{Work, most_decompressed};
 use super::message::{decode_message, decompress_message};
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
@@ -215,12 +215,17 @@ impl<M: prost::Message + Default> Inbound<M> {
     }
 
     async fn decode_in_turn(&mut self, raw: RawMessage) -> Result<M, Status> {
-        self.source.charge_waiting(&raw)?;
+        self.source.charge_bytes(raw.body.len())?;
         self.waiting = Some(raw);
         let _turn = self.source.turn().await;
         let Some(raw) = self.waiting.take() else {
             unreachable!("nobody else could take it meanwhile");
         };
+        if raw.compressed {
+            // Where there is no room for it, it is refused before the work is done.
+            let most = most_decompressed(raw.body.len()).min(self.message_limit);
+            self.source.charge_bytes(most)?;
+        }
         let body = decompress_message(raw, self.source.encoding(), self.message_limit)
             .inspect_err(|error| self.source.count(error))?;
         self.decode(body)
@@ -334,11 +339,11 @@ impl Source {
         }
     }
 
-    /// Counts a message that waits for its turn.
-    fn charge_waiting(&mut self, raw: &RawMessage) -> Result<(), Status> {
+    /// Counts a message that waits for its turn, or is being decompressed.
+    fn charge_bytes(&mut self, bytes: usize) -> Result<(), Status> {
         match self {
             #[cfg(feature = "server")]
-            Self::Requests(requests) => requests.charge_waiting(raw),
+            Self::Requests(requests) => requests.charge_bytes(bytes),
             #[cfg(feature = "client")]
             Self::Responses(_) => Ok(()),
         }

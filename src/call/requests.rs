@@ -51,9 +51,9 @@ impl Requests {
     }
 
     /// A message that waits for its turn is the reader's, though not decoded.
-    pub(super) fn charge_waiting(&mut self, raw: &RawMessage) -> Result<(), Status> {
+    pub(super) fn charge_bytes(&mut self, bytes: usize) -> Result<(), Status> {
         self.charge = None;
-        self.charge = Some(self.inflight.charge(raw.body.len())?);
+        self.charge = Some(self.inflight.charge(bytes)?);
         Ok(())
     }
 

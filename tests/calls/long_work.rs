@@ -4,16 +4,14 @@ use std::future::ready;
 use std::io::Write;
 
 use barewire::wire::framing::{RawMessage, encode_message};
-use barewire::{
-    Inbound, Request, Response, ServerCall, ServerConfig, Service, Serving, Status,
-};
+use barewire::{Inbound, Request, Response, ServerCall, ServerConfig, Service, Serving, Status};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::{
-    Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RawPeer, WINDOW_UPDATE, block, encoded, frame,
-    piped_server, request_block,
+    Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RawPeer, WINDOW_UPDATE, block, encoded,
+    frame, piped_server, request_block,
 };
 
 /// So many bytes take long, as sent or decompressed.
@@ -72,10 +70,7 @@ async fn whoever_is_ready_goes_before_a_message_that_takes_long() {
         let mut peer = RawPeer::begin(io).await;
         // There is room for more than a connection begins with.
         peer.frame_of(WINDOW_UPDATE).await.expect("room");
-        let both = [
-            call(1, &fields, &message),
-            call(3, &plain_block(), &small),
-        ];
+        let both = [call(1, &fields, &message), call(3, &plain_block(), &small)];
         peer.write(&both.concat()).await;
         let mut order = Vec::new();
         while order.len() < 2 {

@@ -7,8 +7,9 @@ use barewire::{Counter, Counters, Http2Config, Server, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
-    ACK, Call, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
-    RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits, request_block,
+    ACK, Call, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE,
+    Probe, RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits,
+    request_block,
 };
 
 async fn server(probe: Probe, config: ServerConfig) -> (SocketAddr, Counters) {

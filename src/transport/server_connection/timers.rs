@@ -138,7 +138,8 @@ impl ServerConnection {
                     let why = "the request was left unread, or not whole, while the server held too many bytes";
                     (unread.longest_held(), why)
                 } else {
-                    let why = "the request was left unread while the connection's window was used up";
+                    let why =
+                        "the request was left unread while the connection's window was used up";
                     (unread.longest_unread(), why)
                 };
                 if let Some(stream) = stream {
