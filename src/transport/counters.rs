@@ -59,6 +59,8 @@ pub enum Counter {
     SendStallTimeout,
     /// The one message of a request did not come in time: DEADLINE_EXCEEDED.
     RequestReadTimeout,
+    /// A request went on for too long after its answer was complete: RST_STREAM(NO_ERROR).
+    EarlyAnswerLinger,
     /// Header bytes of a call were too many: RESOURCE_EXHAUSTED.
     MaxMetadataSize,
     /// Header fields of a call were too many: RESOURCE_EXHAUSTED.
@@ -130,7 +132,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::MaxConnections,
         Self::EvictIdleAfter,
         Self::MaxConnectionsPerIp,
@@ -152,6 +154,7 @@ impl Counter {
         Self::ConnectionSendBuffer,
         Self::SendStallTimeout,
         Self::RequestReadTimeout,
+        Self::EarlyAnswerLinger,
         Self::MaxMetadataSize,
         Self::MaxMetadataPairs,
         Self::PeerHeaderListSize,
@@ -212,6 +215,7 @@ impl Counter {
             Self::ConnectionSendBuffer => "connection_send_buffer",
             Self::SendStallTimeout => "send_stall_timeout",
             Self::RequestReadTimeout => "request_read_timeout",
+            Self::EarlyAnswerLinger => "early_answer_linger",
             Self::MaxMetadataSize => "max_metadata_size",
             Self::MaxMetadataPairs => "max_metadata_pairs",
             Self::PeerHeaderListSize => "peer_header_list_size",
