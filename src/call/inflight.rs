@@ -49,7 +49,7 @@ impl InflightBytes {
     ///
     /// RESOURCE_EXHAUSTED if that is more than there may be.
     pub(crate) fn charge_message(self: &Arc<Self>, body: &[u8]) -> Result<Charge, Status> {
-        let share = self.limit / 4;
+        let share = self.quarter();
         let quick = self
             .take(decode_cost_limit(body.len()), share)
             .or_else(|| self.take(decode_cost_bound(body), share));
@@ -57,6 +57,11 @@ impl InflightBytes {
             Some(charge) => Ok(charge),
             None => self.charge(decode_cost(body)),
         }
+    }
+
+    /// So much may be held on a guess.
+    pub(super) fn quarter(&self) -> usize {
+        self.limit / 4
     }
 
     /// Counts so many bytes more.

@@ -53,6 +53,8 @@ impl Requests {
     /// A message that waits for its turn is the reader's, though not decoded.
     pub(super) fn charge_bytes(&mut self, bytes: usize) -> Result<(), Status> {
         self.charge = None;
+        // What it takes in the end is counted then. A guess must not keep out what has room.
+        let bytes = bytes.min(self.inflight.quarter());
         self.charge = Some(self.inflight.charge(bytes)?);
         Ok(())
     }

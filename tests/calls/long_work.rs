@@ -98,6 +98,22 @@ async fn a_limit_below_what_takes_long_holds_in_the_same_way() {
     }
 }
 
+#[tokio::test]
+async fn a_message_that_has_room_is_not_refused_for_what_it_could_have_become() {
+    // A few kilobytes of gzip, which could be four megabytes, and are less than one.
+    let config = ServerConfig {
+        max_inflight_message_bytes: 1_000_000,
+        ..ServerConfig::default()
+    };
+    let client = Client::over(piped_server(Probe::default(), config)).await;
+    for (length, code) in [(900_000, "0"), (1_100_000, "8")] {
+        let mut call = client.start("Sum", &[("grpc-encoding", "gzip")]).await;
+        call.send_bytes(gzipped(&"x".repeat(length))).await;
+        let answer = call.finish().await;
+        assert_eq!(answer.code(), Some(code), "{length}: {answer:?}");
+    }
+}
+
 /// Asks for each message with no patience at all, then with all it takes.
 struct Hasty;
 
