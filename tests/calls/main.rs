@@ -24,11 +24,13 @@ mod long_work;
 mod malformed;
 mod metadata;
 mod meter;
+mod mutants;
 mod recorder;
 mod regressions;
 mod room;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
+mod storms;
 mod strangers;
 mod streams;
 mod support;
