@@ -109,7 +109,8 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// # Cancel safety
     ///
-    /// Safe. A message of which a part has come stays buffered, and the next call goes on with it.
+    /// Safe. A message of which a part has come stays buffered, and the next call goes on with it; so
+    /// does one that waits to be decoded.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
         let raw = match self.waiting.take() {
             Some(raw) => raw,
@@ -322,8 +323,8 @@ impl Source {
         }
     }
 
-    /// Whether a message takes long to decode. A client decodes all of them where it stands: it chose
-    /// its server.
+    /// Says whether a message takes long to decode. A client decodes each where it stands: it chose its
+    /// server.
     ///
     /// # Errors
     ///

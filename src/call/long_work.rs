@@ -10,16 +10,23 @@
 //! the first [`LONG`] bytes that come out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::yield_now;
+use tokio::time::timeout;
 
 use crate::wire::{Encoding, RawMessage, WireError, compression};
 
 /// Messages of so many bytes take long, as sent or decompressed. Below that even a message of nothing but
 /// tiny fields takes no longer than a millisecond.
 pub(super) const LONG: usize = 64 * 1024;
+
+/// As long as a message waits for its turn. Far more than it takes to decode those before it, unless there
+/// are hundreds.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Hands out turns.
 #[derive(Debug)]
@@ -30,7 +37,7 @@ pub(super) struct LongWork {
 /// A message before it is decoded.
 pub(super) enum Work {
     /// That does not take long. It is decompressed already.
-    Short(bytes::Bytes),
+    Short(Bytes),
     /// It has to wait for its turn.
     Long(RawMessage),
 }
@@ -49,10 +56,13 @@ impl LongWork {
         }
     }
 
-    /// Waits for a turn, which lasts until what this yields is dropped.
+    /// Waits for a turn, which lasts until what this yields is dropped. `None` after a while: a handler
+    /// may ask for a message and then look at something else, with its turn in hand, and must not hold up
+    /// the others for ever.
     pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        // Fails only if the semaphore was closed, which nobody does.
-        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        // The semaphore fails only if it was closed, which nobody does.
+        let turn = timeout(LONGEST_WAIT, turn).await.ok()?.ok();
         yield_now().await;
         turn
     }

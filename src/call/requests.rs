@@ -45,7 +45,7 @@ impl Requests {
         self.charge = None;
     }
 
-    /// Whether a message takes long to decode.
+    /// Says whether a message takes long to decode.
     pub(super) fn sort(&self, raw: RawMessage, limit: usize) -> Result<Work, WireError> {
         Work::of(raw, self.encoding, limit).inspect_err(|error| self.count(error))
     }
