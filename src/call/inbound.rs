@@ -6,10 +6,9 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Response;
-use super::long_work::{Work, most_decompressed};
+use super::long_work::{Turn, Work, most_decompressed};
 use super::message::{decode_message, decompress_message};
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
@@ -351,7 +350,7 @@ impl Source {
     }
 
     /// Waits for the turn of a message that takes long to decode.
-    async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
+    async fn turn(&mut self) -> Option<Turn> {
         match self {
             #[cfg(feature = "server")]
             Self::Requests(requests) => requests.turn().await,

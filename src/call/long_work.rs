@@ -9,7 +9,9 @@
 //! What takes long is known before it is done: by the length of the message, and if it is compressed by
 //! the first [`LONG`] bytes that come out.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,14 +26,21 @@ use crate::wire::{Encoding, RawMessage, WireError, compression};
 /// tiny fields takes no longer than a millisecond.
 pub(super) const LONG: usize = 64 * 1024;
 
-/// As long as a message waits for its turn. Far more than it takes to decode those before it, unless there
-/// are hundreds.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Far longer than it takes to decode any message.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// Hands out turns.
 #[derive(Debug)]
 pub(super) struct LongWork {
     turns: Arc<Semaphore>,
+    /// How many have ended.
+    ended: Arc<AtomicUsize>,
+}
+
+/// The turn of one message.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+    ended: Arc<AtomicUsize>,
 }
 
 /// A message before it is decoded.
@@ -53,18 +62,37 @@ impl LongWork {
         let workers = Handle::try_current().map(|runtime| runtime.metrics().num_workers());
         Self {
             turns: Arc::new(Semaphore::new(workers.unwrap_or(1))),
+            ended: Arc::default(),
         }
     }
 
-    /// Waits for a turn, which lasts until what this yields is dropped. `None` after a while: a handler
-    /// may ask for a message and then look at something else, with its turn in hand, and must not hold up
-    /// the others for ever.
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        // The semaphore fails only if it was closed, which nobody does.
-        let turn = timeout(LONGEST_WAIT, turn).await.ok()?.ok();
+    /// Waits for a turn, which lasts until what this yields is dropped. `None` when nobody's turn has
+    /// ended for a while: a handler may ask for a message and then look at something else, with its turn
+    /// in hand, and must not hold up the others for ever.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        let mut permit = pin!(Arc::clone(&self.turns).acquire_owned());
+        let permit = loop {
+            let ended = self.ended.load(Ordering::Relaxed);
+            match timeout(LONGEST_TURN, permit.as_mut()).await {
+                // The semaphore fails only if it was closed, which nobody does.
+                Ok(permit) => break permit.ok()?,
+                Err(_) if self.ended.load(Ordering::Relaxed) == ended => return None,
+                // Others were first, and there were many of them.
+                Err(_) => {}
+            }
+        };
+        let turn = Turn {
+            _permit: permit,
+            ended: Arc::clone(&self.ended),
+        };
         yield_now().await;
-        turn
+        Some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
