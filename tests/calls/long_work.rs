@@ -14,7 +14,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RawPeer, WINDOW_UPDATE, block, encoded,
@@ -177,6 +177,8 @@ impl Service for Distracted {
     fn serve(&self, mut call: ServerCall) -> Serving<'_> {
         Box::pin(async move {
             let mut requests: Request<Inbound<String>> = call.requests();
+            // Time is stopped, so that it passes when all has come.
+            sleep(Duration::from_millis(1)).await;
             let mut next = pin!(requests.next());
             // It has its turn, and nobody lets it go on.
             tokio::select! {
