@@ -162,6 +162,8 @@ pub(crate) enum OpenError {
 pub(crate) enum NotHttp2 {
     /// Nothing: it closed the connection.
     Closed,
+    /// Nothing: it reset the connection, which is how TCP closes one with unread bytes.
+    Reset,
     /// A response of HTTP/1.
     Http1,
     /// A TLS record.
@@ -900,6 +902,9 @@ fn poll_first_bytes(meter: &SharedMeter, cx: &mut Context<'_>) -> Poll<Result<()
     }
     match meter.poll_peek(cx, FRAME_HEAD_LENGTH) {
         Poll::Ready(Ok(bytes)) => Poll::Ready(NotHttp2::check(bytes).map_err(OpenError::NotHttp2)),
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+            Poll::Ready(Err(OpenError::NotHttp2(NotHttp2::Reset)))
+        }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
         Poll::Pending => Poll::Pending,
     }
@@ -924,7 +929,7 @@ impl NotHttp2 {
     /// What helps.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::Closed | Self::Junk => None,
+            Self::Closed | Self::Reset | Self::Junk => None,
             Self::Http1 => Some("gRPC needs HTTP/2; is this the port of a gRPC server?"),
             Self::Tls => Some("connect with https:// instead"),
         }
@@ -935,6 +940,7 @@ impl fmt::Display for NotHttp2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the peer closed the connection before it said anything",
+            Self::Reset => "the peer reset the connection before it said anything",
             Self::Http1 => "the peer answered HTTP/1.1",
             Self::Tls => "the peer speaks TLS",
             Self::Junk => "the peer's first bytes are not an HTTP/2 SETTINGS frame",

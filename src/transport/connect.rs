@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::client_config::ClientHttp2Config;
-use super::client_connection::{ClientConnection, OpenError};
+use super::client_connection::{ClientConnection, NotHttp2, OpenError};
 use super::counters::{Counter, Counters};
 use super::peer::{Peer, PeerAddress};
 use super::{ByteStream, Io};
@@ -142,6 +142,12 @@ impl Connector {
             .map_err(|_| late(phase))?
             .map_err(|error| {
                 let remedy = match &error {
+                    // Some servers have no alert for those who do not speak TLS.
+                    OpenError::NotHttp2(NotHttp2::Closed | NotHttp2::Reset)
+                        if self.secure.is_none() =>
+                    {
+                        Some("if it speaks TLS, connect with https:// instead")
+                    }
                     OpenError::NotHttp2(what) => what.remedy(),
                     OpenError::GoAway(_) | OpenError::Http2(_) | OpenError::Io(_) => None,
                 };
