@@ -1,0 +1,44 @@
+//! Faults, row by row.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::type_complexity,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test that panics has said what is wrong"
+)]
+
+mod answers;
+mod canary;
+#[path = "../calls/chance.rs"]
+mod chance;
+mod ends;
+#[allow(
+    dead_code,
+    reason = "shared with the client's tests, which use other parts"
+)]
+#[path = "../client/support/frames.rs"]
+mod frames;
+#[allow(dead_code, reason = "it is shared with the tests of the command")]
+#[path = "../cli/process.rs"]
+mod process;
+#[allow(
+    dead_code,
+    reason = "shared with the client's tests, which use other parts"
+)]
+#[path = "../client/support/raw_server.rs"]
+mod raw_server;
+mod requests;
+#[allow(dead_code, reason = "each module uses some of it")]
+mod scene;
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use other parts"
+)]
+#[path = "../calls/support.rs"]
+mod support;
