@@ -36,6 +36,7 @@ mod raw_server;
 mod requests;
 #[allow(dead_code, reason = "each module uses some of it")]
 mod scene;
+mod signals;
 #[allow(
     dead_code,
     reason = "shared with the server's tests, which use other parts"
