@@ -15,9 +15,11 @@
 
 mod answers;
 mod canary;
+#[allow(dead_code, reason = "shared with other tests, which use all of it")]
 #[path = "../calls/chance.rs"]
 mod chance;
 mod ends;
+mod fatal;
 #[allow(
     dead_code,
     reason = "shared with the client's tests, which use other parts"
@@ -43,3 +45,4 @@ mod signals;
 )]
 #[path = "../calls/support.rs"]
 mod support;
+mod tls;

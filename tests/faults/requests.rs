@@ -13,7 +13,7 @@ use crate::raw_server::{
     CANCEL, INTERNAL_ERROR, PROTOCOL_ERROR, data, headers, headers_with, message, path, trailers,
     trailers_ok, unary, within,
 };
-use crate::scene::{CANARY_METHOD, Scene, Stage, flagged, request};
+use crate::scene::{CANARY_METHOD, Scene, Stage, counted, flagged, request};
 use crate::support::{
     Answer, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, block, connect, encoded, frame, hits,
     request_block,
@@ -75,7 +75,7 @@ async fn f01_what_is_not_http2_is_closed_and_counted_by_kind() {
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with(expected), "{}: {answer:?}", bytes.escape_ascii());
         assert_eq!(answer.is_empty(), expected.is_empty(), "{}: {answer:?}", bytes.escape_ascii());
-        assert_eq!(scene.counters.of(counter), before + 1, "{}", bytes.escape_ascii());
+        counted(&scene.counters, counter, before + 1).await;
     }
     scene.ends_well().await;
 }

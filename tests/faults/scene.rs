@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use barewire::wire::framing::{RawMessage, encode_message};
 use barewire::{
-    Channel, ChannelConfig, Counters, Inbound, MethodPath, Outbound, Response, Server,
+    Channel, ChannelConfig, Counter, Counters, Inbound, MethodPath, Outbound, Response, Server,
     ServerConfig, Service, Status,
 };
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::canary::Canary;
 use crate::raw_server::{
@@ -24,8 +25,8 @@ use crate::raw_server::{
     within,
 };
 use crate::support::{
-    ACK, Answer, Call, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING,
-    PREFACE, Probe, RST_STREAM, RawPeer, Seen, connect, encoded, frame, piped_server,
+    ACK, Answer, Call, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PATIENCE,
+    PING, PREFACE, Probe, RST_STREAM, RawPeer, Seen, connect, encoded, frame, piped_server,
     request_block,
 };
 
@@ -97,6 +98,18 @@ impl Scene {
 /// does.
 const CANARY: &str = "canary.test";
 pub const CANARY_METHOD: &str = "Authority";
+
+/// Waits until something was counted so often. A peer may know of the end of a connection before that.
+pub async fn counted(counters: &Counters, counter: Counter, times: u64) {
+    let counts = async {
+        while counters.of(counter) < times {
+            tokio::task::yield_now().await;
+        }
+    };
+    let in_time = timeout(PATIENCE, counts).await;
+    assert!(in_time.is_ok(), "{counter}: {} times", counters.of(counter));
+    assert_eq!(counters.of(counter), times, "{counter}");
+}
 
 /// A method of the probe.
 pub fn method(name: &str) -> MethodPath {
