@@ -24,12 +24,15 @@ use crate::process::Serving;
 use crate::raw_server::{
     Line, NO_ERROR, REFUSED_STREAM, answer, bidi, goaway, idle, read_all, reset, unary,
 };
-use crate::scene::{CANARY_METHOD, RawCaller, Scene, Stage, channel_to, method, request};
+use crate::scene::{
+    CANARY_METHOD, RawCaller, Scene, Stage, channel_to, method, quiet_panics, request,
+};
 use crate::support::{Client, PATIENCE, Probe, RST_STREAM, block, frame, request_block};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[rustfmt::skip]
 async fn f13_a_handler_that_panics_is_unknown_and_tells_nothing() {
+    quiet_panics();
     // With one slot, which each of them gives back.
     let mut config = ServerConfig::default();
     config.http2.max_concurrent_streams = 2;

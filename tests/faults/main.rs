@@ -26,6 +26,7 @@ mod fatal;
 )]
 #[path = "../client/support/frames.rs"]
 mod frames;
+mod many;
 #[allow(dead_code, reason = "it is shared with the tests of the command")]
 #[path = "../cli/process.rs"]
 mod process;

@@ -407,3 +407,17 @@ impl Stage {
         status
     }
 }
+
+/// Has the panics of the probe's handlers, which are meant, leave no trace on standard error.
+pub fn quiet_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let text = panic.payload().downcast_ref::<&str>();
+            if !text.is_some_and(|text| text.starts_with("the secret of")) {
+                others(panic);
+            }
+        }));
+    });
+}
