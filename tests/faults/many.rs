@@ -203,7 +203,7 @@ thread_local! {
 
 /// Under a clock of its own, where nothing is late but by the fault of the code: all is exact.
 #[tokio::test(start_paused = true)]
-async fn s4_deadlines_that_race_answers_have_one_outcome_each() {
+async fn s1_deadlines_that_race_answers_have_one_outcome_each() {
     PAUSED.with(|paused| paused.set(true));
     let race = Race::default();
     let (ours, theirs) = tokio::io::duplex(1024 * 1024);
@@ -216,7 +216,7 @@ async fn s4_deadlines_that_race_answers_have_one_outcome_each() {
 /// Over sockets and on two threads. How much is late by the fault of the machine is printed, and counts
 /// where all are asked for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s4_deadlines_that_race_answers_on_two_threads_have_one_outcome_each() {
+async fn s1_deadlines_that_race_answers_on_two_threads_have_one_outcome_each() {
     let race = Race::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -230,7 +230,7 @@ async fn s4_deadlines_that_race_answers_on_two_threads_have_one_outcome_each() {
 /// Virtual time passes only where nobody has anything to do, so that two seconds of it without an answer
 /// are a stall, however slow the machine.
 #[tokio::test(start_paused = true)]
-async fn s5_requests_that_share_small_windows_make_progress() {
+async fn s2_requests_that_share_small_windows_make_progress() {
     const WINDOW: u32 = 64 * 1024;
     let config = ServerConfig {
         http2: Http2Config {
@@ -274,7 +274,7 @@ async fn s5_requests_that_share_small_windows_make_progress() {
 }
 
 #[tokio::test]
-async fn s6_panics_among_calls_end_those_calls_alone() {
+async fn s3_panics_among_calls_end_those_calls_alone() {
     quiet_panics();
     let scene = Scene::new().await;
     let (_, neighbour) = scene.client().await;
