@@ -35,7 +35,7 @@ async fn f25_what_h2_takes_for_a_fault_of_the_connection_ends_it_at_a_server() {
     for (number, (what, bytes)) in (1..).zip(rows) {
         let mut caller = scene.raw().await;
         caller.say(&[bytes]).await;
-        let (code, _) = caller.is_sent_away().await;
+        let (code, _) = caller.last_words().await;
         assert_eq!(code, PROTOCOL_ERROR, "{what}");
         counted(&scene.counters, Counter::Http2Errors, number).await;
     }

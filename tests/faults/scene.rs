@@ -276,7 +276,7 @@ impl RawCaller {
     }
 
     /// The connection ends with GOAWAY of this code and text.
-    pub async fn is_sent_away(mut self) -> (u32, String) {
+    pub async fn last_words(mut self) -> (u32, String) {
         self.peer.last_goaway().await.expect("GOAWAY")
     }
 
