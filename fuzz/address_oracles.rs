@@ -23,6 +23,9 @@ pub fn target(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    if text.contains(PASSWORD) {
+        return;
+    }
     let text = text.replace('@', &format!(":{PASSWORD}@"));
     let mut lines = text.splitn(3, '\n');
     let (target, proxy) = (lines.next().unwrap_or_default(), lines.next());

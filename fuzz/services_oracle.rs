@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use barewire::services::{Health, HealthCheckRequest, HealthClient, ServingStatus};
+use barewire::services::{Health, HealthCheckRequest, HealthClient, Reflection, ServingStatus};
 use barewire::{Channel, Code, MethodPath, Request, Server};
 use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
@@ -40,7 +41,8 @@ pub fn services(data: &[u8]) {
         .unwrap();
     let conversation = async {
         let (near, far) = tokio::io::duplex(16 * 1024);
-        let server = Server::new().add(Health::new()).reflection();
+        let [v1, v1alpha] = REFLECTION.clone();
+        let server = Server::new().add(Health::new()).add(v1).add(v1alpha);
         let server = tokio::spawn(server.serve_io(far));
         let channel = Channel::over(near);
 
@@ -81,6 +83,10 @@ pub fn services(data: &[u8]) {
     };
     without_panics(|| runtime.block_on(conversation));
 }
+
+/// Made once: descriptors take a while to be read.
+static REFLECTION: LazyLock<[Reflection; 2]> =
+    LazyLock::new(|| Reflection::of(&Server::new().add(Health::new())));
 
 /// The methods, and how calls of them may end badly: a request that is no such message, none or several
 /// of them where one is due, a question that there is no answer to, a stream without end.

@@ -2,8 +2,8 @@
 
 #![no_main]
 
-// What the oracle compiles once more finds the layers below where they are in the library.
-use barewire::{spec, wire};
+// What the oracle compiles once more finds the layer below where it is in the library.
+use barewire::spec;
 
 #[path = "../meter_oracle.rs"]
 mod meter_oracle;

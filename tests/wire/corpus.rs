@@ -55,3 +55,22 @@ fn every_target_has_a_program() {
     targets.sort_unstable();
     assert_eq!(names, targets);
 }
+
+/// A clone of the repository brings them along, and each run of the tests reads them.
+#[test]
+fn corpora_are_small() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for corpus in fs::read_dir(corpora).unwrap() {
+        let path = corpus.unwrap().path();
+        let sizes = fs::read_dir(&path)
+            .unwrap()
+            .map(|input| input.unwrap().metadata().unwrap().len());
+        let sizes: Vec<u64> = sizes.collect();
+        let (count, bytes) = (sizes.len(), sizes.iter().sum::<u64>());
+        assert!(
+            count <= 100 && bytes <= 100 * 1024,
+            "{} has {count} inputs of {bytes} bytes",
+            path.display()
+        );
+    }
+}
