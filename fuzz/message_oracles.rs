@@ -6,7 +6,6 @@
 #![allow(dead_code, reason = "each fuzz target uses one function")]
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::HashMap;
 use std::mem::size_of;
 
 use barewire::wire::compression::{compress, decompress};
@@ -103,7 +102,8 @@ pub(crate) fn cost_estimate(data: &[u8]) {
 
 const LONG: usize = 2_048;
 
-/// A message type that has of everything, and is as large as one element is taken to be.
+/// A message type of which one is as large as an element is taken to be. It has no map: see
+/// `decode_cost`.
 #[derive(Clone, PartialEq, Message)]
 struct Shape {
     #[prost(message, repeated, tag = "1")]
@@ -112,8 +112,10 @@ struct Shape {
     texts: Vec<String>,
     #[prost(bytes = "vec", repeated, tag = "3")]
     pieces: Vec<Vec<u8>>,
-    #[prost(map = "string, bytes", tag = "4")]
-    map: HashMap<String, Vec<u8>>,
+    #[prost(string, tag = "4")]
+    text: String,
+    #[prost(bytes = "vec", tag = "7")]
+    piece: Vec<u8>,
     #[prost(message, optional, boxed, tag = "5")]
     next: Option<Box<Self>>,
     #[prost(int64, repeated, tag = "6")]
@@ -126,22 +128,17 @@ impl Shape {
         let shapes: usize = self.shapes.iter().map(Self::heap).sum();
         let texts: usize = self.texts.iter().map(String::capacity).sum();
         let pieces: usize = self.pieces.iter().map(Vec::capacity).sum();
-        let entries: usize = self
-            .map
-            .iter()
-            .map(|(key, value)| key.capacity() + value.capacity())
-            .sum();
         let next = self
             .next
             .as_ref()
             .map_or(0, |next| size_of::<Self>() + next.heap());
-        let entry = size_of::<(String, Vec<u8>)>() + 1;
         let own = self.shapes.capacity() * size_of::<Self>()
             + self.texts.capacity() * size_of::<String>()
             + self.pieces.capacity() * size_of::<Vec<u8>>()
-            + self.map.capacity() * 8 / 7 * entry
-            + self.numbers.capacity() * size_of::<i64>();
-        own + shapes + texts + pieces + entries + next
+            + self.numbers.capacity() * size_of::<i64>()
+            + self.text.capacity()
+            + self.piece.capacity();
+        own + shapes + texts + pieces + next
     }
 }
 
