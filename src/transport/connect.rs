@@ -90,6 +90,8 @@ pub(crate) struct ConnectError {
     address: Address,
     why: Arc<str>,
     remedy: Option<&'static str>,
+    /// The server drains: another connection may find one that does not.
+    pub(crate) drained: bool,
 }
 
 impl Connector {
@@ -113,6 +115,7 @@ impl Connector {
             address: address.clone(),
             why: why.into(),
             remedy,
+            drained: false,
         };
         let late = |phase| {
             self.counters.count(Counter::ConnectTimeout);
@@ -146,9 +149,15 @@ impl Connector {
             .map_err(|error| {
                 let remedy = match &error {
                     OpenError::NotHttp2(what) => what.remedy(),
-                    OpenError::GoAway(_) | OpenError::Http2(_) | OpenError::Io(_) => None,
+                    OpenError::GoAway(_)
+                    | OpenError::Drained(_)
+                    | OpenError::Http2(_)
+                    | OpenError::Io(_) => None,
                 };
-                failed(phase, error.to_string(), remedy)
+                ConnectError {
+                    drained: matches!(error, OpenError::Drained(_)),
+                    ..failed(phase, error.to_string(), remedy)
+                }
             })
     }
 }
@@ -189,6 +198,7 @@ impl fmt::Display for ConnectError {
             address,
             why,
             remedy,
+            drained: _,
         } = self;
         let what = match phase {
             ConnectPhase::Connect => "cannot connect to",
