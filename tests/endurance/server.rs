@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::env::Args;
 use std::fs;
+use std::future::pending;
 use std::io::{self, BufRead};
 use std::process::{self, ExitCode};
 use std::sync::Arc;
@@ -208,85 +209,100 @@ impl Service for Counting {
         "test.Endurance"
     }
 
-    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
-        let seen = &self.0;
-        Box::pin(async move {
-            let _running = Running::new(seen, call.method());
-            match call.method() {
-                // The same message.
-                "Echo" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    seen.number(&request.message)?;
-                    call.reply(Response::new(request.message)).await
-                }
-                // The same message when the gate is open.
-                "Hold" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    seen.number(&request.message)?;
-                    let _ = seen.gate.subscribe().wait_for(|open| *open).await;
-                    call.reply(Response::new(request.message)).await
-                }
-                // As many messages as the number's last digit says.
-                "Many" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    let number = seen.number(&request.message)?;
-                    let mut replies: Replies<Bytes> = call.replies();
-                    for _ in 0..number % 10 {
-                        replies.send(request.message.clone()).await?;
-                    }
-                    Ok(())
-                }
-                // How many messages came after the first.
-                "Sum" => {
-                    let mut requests: Request<Inbound<Bytes>> = call.requests();
-                    let Some(first) = requests.next().await? else {
-                        return Err(Status::invalid_argument("one message at least"));
-                    };
-                    seen.number(&first)?;
-                    let mut count = 0;
-                    while let Some(message) = requests.next().await? {
-                        if message != first {
-                            return Err(Status::data_loss("a message of another call"));
-                        }
-                        count += 1;
-                    }
-                    call.reply(Response::new(seal(count, 0))).await
-                }
-                // Each message at once. The call is known by the first.
-                "Chat" => {
-                    let mut requests: Request<Inbound<Bytes>> = call.requests();
-                    let mut replies: Replies<Bytes> = call.replies();
-                    let mut first = true;
-                    while let Some(message) = requests.next().await? {
-                        if std::mem::take(&mut first) {
-                            seen.number(&message)?;
-                        }
-                        replies.send(message).await?;
-                    }
-                    Ok(())
-                }
-                // One message, and no end.
-                "Begin" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    seen.number(&request.message)?;
-                    let mut replies: Replies<Bytes> = call.replies();
-                    replies.send(request.message).await?;
-                    std::future::pending().await
-                }
-                "Never" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    seen.number(&request.message)?;
-                    std::future::pending().await
-                }
-                "Fail" => {
-                    let request: Request<Bytes> = call.request().await?;
-                    let number = seen.number(&request.message)?;
-                    Err(Status::new(code_of(number), number.to_string()))
-                }
-                _ => Err(call.unknown_method()),
-            }
-        })
+    // Each handler has a future of its own, and an open call pays for no other.
+    fn serve(&self, call: ServerCall) -> Serving<'_> {
+        let running = Running::new(&self.0, call.method());
+        match call.method() {
+            "Echo" => Box::pin(echo(running, call)),
+            "Hold" => Box::pin(hold(running, call)),
+            "Many" => Box::pin(many(running, call)),
+            "Sum" => Box::pin(sum(running, call)),
+            "Chat" => Box::pin(chat(running, call)),
+            "Begin" => Box::pin(begin(running, call)),
+            "Never" => Box::pin(never(running, call)),
+            "Fail" => Box::pin(fail(running, call)),
+            _ => Box::pin(async move { Err(call.unknown_method()) }),
+        }
     }
+}
+
+/// The one message of a request, and its number.
+async fn request(running: &Running, call: &mut ServerCall) -> Result<(Bytes, u64), Status> {
+    let request: Request<Bytes> = call.request().await?;
+    let number = running.0.number(&request.message)?;
+    Ok((request.message, number))
+}
+
+/// The same message.
+async fn echo(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let (message, _) = request(&running, &mut call).await?;
+    call.reply(Response::new(message)).await
+}
+
+/// The same message when the gate is open.
+async fn hold(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let (message, _) = request(&running, &mut call).await?;
+    let _ = running.0.gate.subscribe().wait_for(|open| *open).await;
+    call.reply(Response::new(message)).await
+}
+
+/// As many messages as the number's last digit says.
+async fn many(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let (message, number) = request(&running, &mut call).await?;
+    let mut replies: Replies<Bytes> = call.replies();
+    for _ in 0..number % 10 {
+        replies.send(message.clone()).await?;
+    }
+    Ok(())
+}
+
+/// How many messages came after the first.
+async fn sum(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let mut requests: Request<Inbound<Bytes>> = call.requests();
+    let Some(first) = requests.next().await? else {
+        return Err(Status::invalid_argument("one message at least"));
+    };
+    running.0.number(&first)?;
+    let mut count = 0;
+    while let Some(message) = requests.next().await? {
+        if message != first {
+            return Err(Status::data_loss("a message of another call"));
+        }
+        count += 1;
+    }
+    call.reply(Response::new(seal(count, 0))).await
+}
+
+/// Each message at once. The call is known by the first.
+async fn chat(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let mut requests: Request<Inbound<Bytes>> = call.requests();
+    let mut replies: Replies<Bytes> = call.replies();
+    let mut is_first = true;
+    while let Some(message) = requests.next().await? {
+        if std::mem::take(&mut is_first) {
+            running.0.number(&message)?;
+        }
+        replies.send(message).await?;
+    }
+    Ok(())
+}
+
+/// One message, and no end.
+async fn begin(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let (message, _) = request(&running, &mut call).await?;
+    let mut replies: Replies<Bytes> = call.replies();
+    replies.send(message).await?;
+    pending().await
+}
+
+async fn never(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    request(&running, &mut call).await?;
+    pending().await
+}
+
+async fn fail(running: Running, mut call: ServerCall) -> Result<(), Status> {
+    let (_, number) = request(&running, &mut call).await?;
+    Err(Status::new(code_of(number), number.to_string()))
 }
 
 /// The code with which a call of this number fails.
