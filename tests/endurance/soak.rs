@@ -107,10 +107,12 @@ async fn soak(calls: u64, kind: fn(u64) -> Kind) {
     }
     let surely_seen = total - tally.get("Never").copied().unwrap_or_default();
     assert!(figures.of("distinct") >= surely_seen, "calls were lost");
+    // Of fewer than a million, what a few pages make would be all that is seen.
+    let limit = 1e6 / (calls as f64).min(1e6);
     for (who, slope) in [("server", their_slope), ("client", our_slope)] {
         assert!(
-            slope <= 1.0,
-            "the {who} takes {slope:.3} MiB more for each million calls"
+            slope <= limit,
+            "the {who} takes {slope:.3} MiB more for each million calls, where {limit} are allowed"
         );
     }
 }
