@@ -31,6 +31,7 @@ async fn soak(calls: u64, kind: fn(u64) -> Kind) {
     // So many calls more fill the caches, and are not measured.
     let warm_up = calls / 4;
     let total = warm_up + calls;
+    let step = (calls / SAMPLES).max(1);
     let mut server = Backend::start(&[&format!("calls={total}")]);
     let rest = Rest::of(&mut server);
     let began_at = Instant::now();
@@ -49,7 +50,7 @@ async fn soak(calls: u64, kind: fn(u64) -> Kind) {
                     if number >= total {
                         return tally;
                     }
-                    if number >= warm_up && (number - warm_up) % (calls / SAMPLES).max(1) == 0 {
+                    if number >= warm_up && (number - warm_up).is_multiple_of(step) {
                         let _ = at.send(number - warm_up).await;
                     }
                     kind(number).call(&channel, number).await.unwrap();
