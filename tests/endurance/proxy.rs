@@ -103,7 +103,7 @@ const PIECE: usize = 16 * 1024;
 const SOME_BYTES: u64 = 64;
 const DELAY: Duration = Duration::from_millis(10);
 /// Bytes that come in each tenth of a second where that is limited.
-const TENTH: usize = 16 * 1024;
+const TENTH: usize = 2 * 1024;
 
 /// Carries bytes both ways until one of them ends.
 async fn carry(
