@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use barewire::Channel;
 use barewire::wire::framing::{RawMessage, encode_message};
+use barewire::{Channel, ChannelConfig};
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -47,8 +47,13 @@ enum Peers {
 async fn drain(peers: Peers) {
     let [mut old, mut new] = [Backend::start(&[]), Backend::start(&[])];
     let target = format!("ipv4:{},{}", old.address, new.address);
+    // The second server is for later, however slowly the first one takes connections.
+    let config = ChannelConfig {
+        happy_eyeballs_delay: Duration::from_secs(2),
+        ..ChannelConfig::default()
+    };
     let channels: Vec<_> = (0..CONNECTIONS)
-        .map(|_| Channel::lazy(&target).unwrap())
+        .map(|_| Channel::with_config(&target, config.clone()).unwrap())
         .collect();
     let mut held = JoinSet::new();
     for number in 0..CONNECTIONS * HELD {
