@@ -149,6 +149,9 @@ pub(crate) enum OpenError {
     /// The server sent it away before it had begun.
     #[error("{0}")]
     GoAway(Cow<'static, str>),
+    /// The same, and without a fault of anybody's: the server drains.
+    #[error("{0}")]
+    Drained(Cow<'static, str>),
     /// HTTP/2 was broken.
     #[error("{0}")]
     Http2(#[from] h2::Error),
@@ -215,7 +218,11 @@ impl ClientConnection {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
                 // h2 keeps what was said to itself, and takes a GOAWAY without streams for an end.
                 if let Some(goaway) = &meter.lock().counts().goaway {
-                    return Poll::Ready(Err(OpenError::GoAway(Farewell::of(goaway).why)));
+                    let why = Farewell::of(goaway).why;
+                    return Poll::Ready(Err(match goaway.code {
+                        error_code::NO_ERROR => OpenError::Drained(why),
+                        _ => OpenError::GoAway(why),
+                    }));
                 }
                 return Poll::Ready(end.map_err(OpenError::from).and(Err(closed().into())));
             }
