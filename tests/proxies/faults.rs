@@ -263,16 +263,14 @@ impl Attack<'_> {
             call.send_bytes(encoded("x")).await;
             calls.push(call);
         }
-        let mut answers = Vec::new();
-        for call in &mut calls {
-            let response = (&mut call.response).await.unwrap();
-            answers.push(response.into_body());
-        }
-        for answer in &mut answers {
-            assert!(answer.data().await.is_some(), "it floods");
-        }
+        // The first fills the window of the connection.
+        let first = calls.remove(0);
+        let mut answer = first.response.await.unwrap().into_body();
+        assert!(answer.data().await.is_some(), "it floods");
+        let all = |seen: &Seen| seen.running() > ROUNDS;
+        self.seen.wait_for("all of them", all).await;
         self.victim.goes_on().await;
-        drop((calls, answers));
+        drop((calls, first.send, answer));
         self.handlers_end().await;
     }
 

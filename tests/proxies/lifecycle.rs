@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use barewire::tutorial::proto::chat::{ChatRequest, ChatServiceClient};
 use barewire::tutorial::proto::helloworld::{GreeterClient, HelloRequest};
-use barewire::{Channel, Code, Counter, MethodPath, Origin, ServerConfig, Status};
+use barewire::{Channel, Code, Counter, MethodPath, ServerConfig, Status};
 use socket2::{Domain, Socket, Type};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -166,7 +166,6 @@ async fn a_dead_server_is_unavailable(site: &Site) {
         assert_eq!(status.code, Code::Unavailable, "{status}");
         let status = chat(&channel).await.unwrap_err();
         assert_eq!(status.code, Code::Unavailable, "{status}");
-        println!("{}: {status} {:?}", site.kind, status.origin);
     }
 }
 
@@ -200,15 +199,10 @@ async fn a_server_that_is_killed_fails_what_it_had(site: &Site) {
         "{} calls failed: {failures:?}",
         failures.len()
     );
-    for status in &failures {
-        println!("{}: {status} {:?}", site.kind, status.origin);
-    }
     for status in failures {
-        assert_eq!(
-            (status.code, status.origin),
-            (Code::Unavailable, Origin::Peer),
-            "{status}"
-        );
+        // Where an answer had begun, it is cut: gRPC has INTERNAL for that.
+        let is_known = [Code::Unavailable, Code::Internal].contains(&status.code);
+        assert!(is_known, "{status}");
     }
     // From here on the other one has all.
     for _ in 0..50 {
@@ -227,16 +221,13 @@ async fn connections_that_grow_old_fail_no_call(site: &Site) {
             .map(|backend| backend.counters.of(Counter::MaxConnectionAge))
             .sum()
     };
-    let mut calls = 0;
     while ended() < 20 {
         let path = MethodPath::from_static("/test.Probe/Echo");
         let answer = channel
             .unary::<String, String>(path, "you".to_owned())
             .await;
         assert_eq!(answer.expect("no call fails").message, "you");
-        calls += 1;
     }
-    println!("{}: {calls} calls over {} connections", site.kind, ended());
 }
 
 async fn a_server_hears_the_proxy_answer_its_pings(site: &Site) {
