@@ -20,7 +20,7 @@ use socket2::SockRef;
 use tokio::task::JoinHandle;
 
 use crate::check::Check;
-use crate::proxy::{Kind, Proxy};
+use crate::proxy::{Kind, Proxy, Security};
 use crate::site::{Backend, Site, Wire, in_time, server};
 use crate::support::{Answer, Call, Client, Seen, connect, encoded};
 
