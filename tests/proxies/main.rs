@@ -41,7 +41,6 @@ mod process;
 #[path = "../calls/support.rs"]
 mod support;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -92,14 +91,9 @@ struct Needs {
 impl Needs {
     fn site(&self, kind: Kind, security: Security) -> Result<Site, String> {
         let programs = self.programs.get_or_init(|| Programs::prepare(&scratch()));
-        let certificates = self.certificates.get_or_init(|| {
-            let made = Certificates::make(&scratch());
-            // haproxy wants both in one file.
-            let pem = |name| fs::read_to_string(made.folder().join(name)).unwrap();
-            let both = pem("server.pem") + &pem("server.key");
-            fs::write(made.folder().join("server-and-key.pem"), both).unwrap();
-            made
-        });
+        let certificates = self
+            .certificates
+            .get_or_init(|| Certificates::make(&scratch()));
         Ok(Site {
             kind,
             security,
