@@ -241,7 +241,12 @@ fn configuration(
     }
     match kind {
         Kind::Envoy => {}
-        Kind::Haproxy => changes.push(("global\n", "global\n    nbthread 1\n".to_owned())),
+        Kind::Haproxy => {
+            changes.push(("global\n", "global\n    nbthread 1\n".to_owned()));
+            if servers.len() == 1 {
+                changes.push(("http-reuse never", "http-reuse always".to_owned()));
+            }
+        }
         Kind::Nginx => changes.extend([
             ("worker_processes auto;", NGINX_PROCESS.to_owned()),
             ("http {\n", format!("http {{\n{NGINX_FOLDERS}")),
