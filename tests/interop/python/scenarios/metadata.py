@@ -28,7 +28,14 @@ SENT = [
 ]
 
 # To answers, or to requests, and then it comes back.
-ADDED_BY_PROXIES = ("date", "server", "x-envoy-", "x-forwarded-proto", "x-request-id")
+ADDED_BY_PROXIES = (
+    "content-length",
+    "date",
+    "server",
+    "x-envoy-",
+    "x-forwarded-proto",
+    "x-request-id",
+)
 
 
 def sorted_by_key(metadata):
