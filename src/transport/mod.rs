@@ -22,7 +22,7 @@
 //! | `recv`, `unread` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send`, `unsent` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
-//! | [`faults`] | a byte stream that breaks, for tests |
+//! | [`faults`], `seed` | a byte stream that breaks, and chance that can be foreseen, for tests |
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
@@ -63,6 +63,7 @@ pub(crate) mod reply_queue;
 pub(crate) mod response_reader;
 #[cfg(feature = "server")]
 pub(crate) mod response_writer;
+pub(crate) mod seed;
 pub(crate) mod send;
 #[cfg(feature = "server")]
 pub(crate) mod server_connection;

@@ -46,6 +46,10 @@ mod resolve_clock;
 mod responses;
 // What `inside` compiles once more finds the layer below where it is in the library.
 use barewire::wire;
+mod transport {
+    #[path = "../../../src/transport/seed.rs"]
+    pub mod seed;
+}
 
 mod attempts;
 mod backoff;
