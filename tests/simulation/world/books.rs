@@ -17,24 +17,24 @@ pub struct Books {
 }
 
 /// One call.
-pub struct Entry {
-    pub plan: Arc<CallPlan>,
+struct Entry {
+    plan: Arc<CallPlan>,
     /// How it ended for its caller.
     ended: Option<Ended>,
     /// What the client's interceptor was told.
     told: Vec<Result<(), Code>>,
     /// Requests of it that came to a server.
-    pub served: Vec<Served>,
+    served: Vec<Served>,
+    /// How servers refused it that had not asked their interceptor.
+    refused: Vec<Result<(), Code>>,
 }
 
 /// A request, as a server saw it.
 #[derive(Clone, Debug)]
-pub struct Served {
-    pub server: usize,
-    /// The handler's way.
-    pub handler: Handler,
+struct Served {
+    handler: Handler,
     /// What the server's interceptor was told.
-    pub told: Vec<Result<(), Code>>,
+    told: Vec<Result<(), Code>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,7 @@ impl Books {
             ended: None,
             told: Vec::new(),
             served: Vec::new(),
+            refused: Vec::new(),
         };
         self.lock().insert(plan.id, entry);
     }
@@ -107,7 +108,6 @@ impl Books {
         self.with(id, |entry| {
             number = entry.served.len();
             entry.served.push(Served {
-                server,
                 handler: Handler::NotBegun,
                 told: Vec::new(),
             });
@@ -122,10 +122,22 @@ impl Books {
         self.with(id, |entry| entry.served[number].handler = handler);
     }
 
-    /// The server's interceptor is told.
-    pub fn server_told(&self, id: usize, number: usize, outcome: Result<(), Code>) {
-        self.log.note(format!("call {id}.{number} told: {outcome:?}"));
-        self.with(id, |entry| entry.served[number].told.push(outcome));
+    /// The server's interceptor is told. Of a request that it was not asked about there is no number.
+    pub fn server_told(&self, id: usize, number: Option<usize>, outcome: Result<(), Code>) {
+        self.log.note(format!("call {id}.{number:?} told: {outcome:?}"));
+        self.with(id, |entry| match number {
+            Some(number) => entry.served[number].told.push(outcome),
+            None => entry.refused.push(outcome),
+        });
+    }
+
+    /// The server ends, or all is calm for long: no handler is to be at work.
+    pub fn check_idle(&self) {
+        for (id, entry) in self.lock().iter() {
+            if entry.served.iter().any(|served| served.handler == Handler::Running) {
+                self.log.violation(format!("a handler of call {id} outlives it"));
+            }
+        }
     }
 
     fn with(&self, id: usize, act: impl FnOnce(&mut Entry)) {
@@ -186,6 +198,7 @@ impl Entry {
             Ok(()) => {
                 let good = self.served.iter().filter(|served| served.is_good());
                 must(good.count() >= 1, "it is OK, but no handler is");
+                must(self.is_told_at_server(Ok(())), "it is OK, but no server says so");
                 must(*messages == self.plan.replies().len(), "messages are missing");
             }
             Err(status) => {
@@ -197,6 +210,12 @@ impl Entry {
             }
         }
         problems
+    }
+
+    /// A server told its interceptor that the call ended so.
+    fn is_told_at_server(&self, outcome: Result<(), Code>) -> bool {
+        let told = self.served.iter().flat_map(|served| &served.told);
+        told.chain(&self.refused).any(|told| *told == outcome)
     }
 
     fn check_failure(
@@ -230,6 +249,9 @@ impl Entry {
             Code::Internal,
             Code::Unavailable,
         ];
+        if status.origin == Origin::Peer {
+            must(self.is_told_at_server(Err(status.code)), "no server says so");
+        }
         if status.origin == Origin::Local {
             must(library.contains(&status.code), "the library does not use this code");
         }

@@ -191,10 +191,13 @@ pub async fn make(books: Books, plan: Arc<CallPlan>, channel: Channel, cancel: A
         let (mut patience, mut cancelled) = (pin!(patience), pin!(cancel.notified()));
         // The call races with whoever gives it up.
         poll_fn(|cx| {
+            if let Poll::Ready(outcome) = talk.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
             if patience.as_mut().poll(cx).is_ready() || cancelled.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            talk.as_mut().poll(cx).map(Some)
+            Poll::Pending
         })
         .await
     };

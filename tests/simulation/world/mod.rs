@@ -139,6 +139,9 @@ async fn act(plan: &Plan) -> Trace {
             log.violation(format!("a call when all is calm fails: {id}"));
         }
     }
+    // Whoever works for a call that is over is told so.
+    sleep(Duration::from_millis(100)).await;
+    books.check_idle();
     drop(channel);
     for host in &hosts {
         host.end().await;

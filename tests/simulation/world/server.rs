@@ -207,11 +207,9 @@ impl Interceptor for Gate {
     }
 
     fn after(&self, call: &CallRecord<'_>) {
-        // Refused unseen, it counts as not served.
-        if let Some(Number(number)) = call.extensions.get() {
-            let outcome = call.outcome.as_ref().map(|()| ()).map_err(|status| status.code);
-            self.books.server_told(call_id(call.path.method()), *number, outcome);
-        }
+        let number = call.extensions.get().map(|Number(number)| *number);
+        let outcome = call.outcome.as_ref().map(|()| ()).map_err(|status| status.code);
+        self.books.server_told(call_id(call.path.method()), number, outcome);
     }
 }
 
