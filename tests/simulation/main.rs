@@ -17,6 +17,8 @@
 
 mod world;
 
+use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -52,6 +54,18 @@ fn whatever_happens_every_call_ends_once_and_nothing_is_left() {
 fn a_seed_that_is_played_again_does_the_same() {
     for seed in 0..30 {
         assert_eq!(play(seed), play(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_input_of_ops_holds() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/ops");
+    let inputs: Vec<_> = fs::read_dir(corpus).unwrap().collect();
+    assert!(inputs.len() >= 10, "{} inputs", inputs.len());
+    for input in inputs {
+        let path = input.unwrap().path();
+        println!("{}", path.display());
+        world::ops(&fs::read(path).unwrap());
     }
 }
 

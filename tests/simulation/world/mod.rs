@@ -9,6 +9,13 @@
 //! | `messages` | what messages say, so that each can be told from all others |
 //! | `books`, `log` | what happened, and whether it fits together |
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    unreachable_pub
+)]
+
 use std::cell::Cell;
 use std::panic;
 use std::sync::{Arc, Once};
@@ -36,6 +43,19 @@ use network::Network;
 pub use plan::Plan;
 use plan::{CallPlan, Names, Op};
 use server::{Host, PLANNED};
+
+/// What must hold for any bytes, made into a plan: the fuzz target `ops`.
+#[allow(dead_code, reason = "the tests have plans of their own too")]
+pub fn ops(data: &[u8]) {
+    let plan = Plan::draw(&mut Chance::of_bytes(data));
+    let Trace { events, violations } = run(&plan);
+    assert!(
+        violations.is_empty(),
+        "{plan:#?}\n{}\nbroken:\n{}",
+        events.join("\n"),
+        violations.join("\n")
+    );
+}
 
 /// Has a plan happen. What must hold for every plan is checked: see the rules in `books`.
 pub fn run(plan: &Plan) -> Trace {
