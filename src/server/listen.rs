@@ -16,9 +16,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::config::ServerConfig;
-use crate::transport::{ByteStream, Io};
 use crate::transport::counters::{Counter, Counters};
 use crate::transport::peer::PeerAddress;
+use crate::transport::{ByteStream, Io};
 
 /// What a server listens on: a TCP listener, a Unix one, several TCP ones, or a queue of byte streams
 /// that somebody else accepts. Made by `.into()`.

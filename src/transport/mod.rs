@@ -16,7 +16,9 @@
 //! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
+//! | `sync` | locks and counters, so that a model checker can have its own |
 //! | `preface` | is this HTTP/2 at all? |
+//! | `stream_slots` | streams that a client may open |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
 //! | `server_transport`, `open_connections`, `buffered` | what all connections of a server share |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
@@ -71,6 +73,9 @@ pub(crate) mod server_connection;
 pub(crate) mod server_stream;
 #[cfg(feature = "server")]
 pub(crate) mod server_transport;
+#[cfg(feature = "client")]
+mod stream_slots;
+pub(crate) mod sync;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -47,7 +47,10 @@ fn whatever_happens_every_call_ends_once_and_nothing_is_left() {
         println!("seed {seed}: {}", trace.violations[0]);
     }
     let numbers: Vec<_> = failed.iter().map(|(seed, _)| seed).collect();
-    assert!(failed.is_empty(), "of {seeds} seeds these break rules: {numbers:?}");
+    assert!(
+        failed.is_empty(),
+        "of {seeds} seeds these break rules: {numbers:?}"
+    );
 }
 
 #[test]
@@ -71,7 +74,10 @@ fn every_input_of_ops_holds() {
 
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is {text:?}, not a number")),
+    )
 }
 
 fn play(seed: u64) -> Trace {

@@ -112,19 +112,22 @@ impl Books {
                 told: Vec::new(),
             });
         });
-        self.log.note(format!("call {id}.{number} comes to server {server}"));
+        self.log
+            .note(format!("call {id}.{number} comes to server {server}"));
         number
     }
 
     /// Its handler has come so far.
     pub fn handler(&self, id: usize, number: usize, handler: Handler) {
-        self.log.note(format!("call {id}.{number} handler: {handler:?}"));
+        self.log
+            .note(format!("call {id}.{number} handler: {handler:?}"));
         self.with(id, |entry| entry.served[number].handler = handler);
     }
 
     /// The server's interceptor is told. Of a request that it was not asked about there is no number.
     pub fn server_told(&self, id: usize, number: Option<usize>, outcome: Result<(), Code>) {
-        self.log.note(format!("call {id}.{number:?} told: {outcome:?}"));
+        self.log
+            .note(format!("call {id}.{number:?} told: {outcome:?}"));
         self.with(id, |entry| match number {
             Some(number) => entry.served[number].told.push(outcome),
             None => entry.refused.push(outcome),
@@ -134,8 +137,13 @@ impl Books {
     /// The server ends, or all is calm for long: no handler is to be at work.
     pub fn check_idle(&self) {
         for (id, entry) in self.lock().iter() {
-            if entry.served.iter().any(|served| served.handler == Handler::Running) {
-                self.log.violation(format!("a handler of call {id} outlives it"));
+            if entry
+                .served
+                .iter()
+                .any(|served| served.handler == Handler::Running)
+            {
+                self.log
+                    .violation(format!("a handler of call {id} outlives it"));
             }
         }
     }
@@ -179,13 +187,23 @@ impl Entry {
                 problems.push(text);
             }
         };
-        must(self.told.len() == 1, "the client's interceptor is not told once");
+        must(
+            self.told.len() == 1,
+            "the client's interceptor is not told once",
+        );
         for served in &self.served {
-            must(served.told.len() == 1, "a server's interceptor is not told once");
+            must(
+                served.told.len() == 1,
+                "a server's interceptor is not told once",
+            );
             must(served.handler != Handler::Running, "a handler is left");
         }
         let once = self.plan.policy == Policy::None || !retries;
-        let most = if once { 1 } else { MAX_ATTEMPTS.try_into().unwrap() };
+        let most = if once {
+            1
+        } else {
+            MAX_ATTEMPTS.try_into().unwrap()
+        };
         must(self.served.len() <= most, "it is served too often");
 
         let Some(Ended::Status(outcome, messages)) = &self.ended else {
@@ -198,8 +216,14 @@ impl Entry {
             Ok(()) => {
                 let good = self.served.iter().filter(|served| served.is_good());
                 must(good.count() >= 1, "it is OK, but no handler is");
-                must(self.is_told_at_server(Ok(())), "it is OK, but no server says so");
-                must(*messages == self.plan.replies().len(), "messages are missing");
+                must(
+                    self.is_told_at_server(Ok(())),
+                    "it is OK, but no server says so",
+                );
+                must(
+                    *messages == self.plan.replies().len(),
+                    "messages are missing",
+                );
             }
             Err(status) => {
                 must(
@@ -232,7 +256,9 @@ impl Entry {
                 "nobody says this code",
             );
             must(
-                self.served.iter().any(|served| served.handler == by_handler(status.code)),
+                self.served
+                    .iter()
+                    .any(|served| served.handler == by_handler(status.code)),
                 "no handler ended so",
             );
             must(
@@ -250,10 +276,16 @@ impl Entry {
             Code::Unavailable,
         ];
         if status.origin == Origin::Peer {
-            must(self.is_told_at_server(Err(status.code)), "no server says so");
+            must(
+                self.is_told_at_server(Err(status.code)),
+                "no server says so",
+            );
         }
         if status.origin == Origin::Local {
-            must(library.contains(&status.code), "the library does not use this code");
+            must(
+                library.contains(&status.code),
+                "the library does not use this code",
+            );
         }
         if status.code == Code::DeadlineExceeded {
             must(self.plan.timeout.is_some(), "it has no deadline");

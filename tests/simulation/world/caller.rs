@@ -35,7 +35,11 @@ pub fn channel(
     let channel = Channel::with_config("dns:///servers", config(plan, names, dialer)).unwrap();
     channel.intercept(move |call: &CallRecord<'_>| {
         let digits = call.path.method().trim_start_matches(char::is_alphabetic);
-        let outcome = call.outcome.as_ref().map(|()| ()).map_err(|status| status.code);
+        let outcome = call
+            .outcome
+            .as_ref()
+            .map(|()| ())
+            .map_err(|status| status.code);
         books.told(digits.parse().unwrap(), outcome);
     })
 }
@@ -130,9 +134,9 @@ impl Resolver for NameServer {
                 Names::Fail => return Err(ResolveError::new("nobody knows")),
             };
             let servers = (0..3).filter(|server| bits & (1 << server) != 0);
-            Ok(Resolution::new(servers.map(|server| {
-                Address::Named(format!("{server}"))
-            })))
+            Ok(Resolution::new(
+                servers.map(|server| Address::Named(format!("{server}"))),
+            ))
         })
     }
 

@@ -41,7 +41,11 @@ impl Log {
     /// A rule was broken.
     pub fn violation(&self, rule: impl AsRef<str>) {
         self.note(format!("VIOLATION {}", rule.as_ref()));
-        self.0.lock().unwrap().violations.push(rule.as_ref().to_owned());
+        self.0
+            .lock()
+            .unwrap()
+            .violations
+            .push(rule.as_ref().to_owned());
     }
 
     pub fn trace(&self) -> Trace {

@@ -37,8 +37,8 @@ mod server;
 use books::Books;
 use caller::{Doors, NameServer, PATIENCE};
 pub use chance::Chance;
-pub use log::Trace;
 use log::Log;
+pub use log::Trace;
 use network::Network;
 pub use plan::Plan;
 use plan::{CallPlan, Names, Op};
@@ -174,7 +174,10 @@ async fn act(plan: &Plan) -> Trace {
         log.violation(format!("{tasks} tasks are left"));
     }
     if network.ends_alive() > 0 {
-        log.violation(format!("{} ends of connections are left", network.ends_alive()));
+        log.violation(format!(
+            "{} ends of connections are left",
+            network.ends_alive()
+        ));
     }
     hosts.iter().for_each(|host| host.check());
     books.check();

@@ -127,7 +127,9 @@ impl Network {
         let state = self.lock();
         let ways = state.connections.iter().flat_map(|one| &one.ways);
         // Each end holds two ways.
-        ways.map(|way| way.lock().unwrap().ends_alive).sum::<usize>() / 2
+        ways.map(|way| way.lock().unwrap().ends_alive)
+            .sum::<usize>()
+            / 2
     }
 
     /// Breaks one of the connections that are open.
@@ -168,7 +170,11 @@ impl Network {
 
     fn with_one(&self, nth: usize, act: impl FnOnce(&Connection, &Log)) {
         let state = self.lock();
-        let open: Vec<_> = state.connections.iter().filter(|one| one.is_open()).collect();
+        let open: Vec<_> = state
+            .connections
+            .iter()
+            .filter(|one| one.is_open())
+            .collect();
         if let Some(one) = open.get(nth % open.len().max(1)) {
             act(one, &state.log);
         }
@@ -292,7 +298,9 @@ impl AsyncRead for End {
         }
         this.timer = None;
         let State { links, chance, .. } = &mut *this.network.lock();
-        let piece = links.piece.map_or(usize::MAX, |most| 1 + chance.below(most));
+        let piece = links
+            .piece
+            .map_or(usize::MAX, |most| 1 + chance.below(most));
         let Some((_, bytes)) = way.pieces.front_mut() else {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -327,8 +335,12 @@ impl AsyncWrite for End {
         }
         let State { links, chance, .. } = &mut *this.network.lock();
         let room = links.room.saturating_sub(way.bytes);
-        let piece = links.piece.map_or(usize::MAX, |most| 1 + chance.below(most));
-        let left = way.breaks_at.map_or(usize::MAX, |(at, _)| at.saturating_sub(way.passed));
+        let piece = links
+            .piece
+            .map_or(usize::MAX, |most| 1 + chance.below(most));
+        let left = way
+            .breaks_at
+            .map_or(usize::MAX, |(at, _)| at.saturating_sub(way.passed));
         if room == 0 {
             way.writer = Some(cx.waker().clone());
             return Poll::Pending;

@@ -83,19 +83,35 @@ pub struct Step {
 pub enum Op {
     Call(Box<CallPlan>),
     /// The process is gone, and its connections with it.
-    Kill { server: usize, reset: bool },
+    Kill {
+        server: usize,
+        reset: bool,
+    },
     /// It ends in an orderly way.
-    Drain { server: usize },
+    Drain {
+        server: usize,
+    },
     /// A server that is gone comes back.
-    Start { server: usize },
+    Start {
+        server: usize,
+    },
     /// Of the connections that are open, this one breaks.
-    Break { connection: usize, how: Break },
+    Break {
+        connection: usize,
+        how: Break,
+    },
     /// One direction of it falls silent, or both do, for so long.
-    Stall { connection: usize, directions: usize, time: Duration },
+    Stall {
+        connection: usize,
+        directions: usize,
+        time: Duration,
+    },
     /// What is known about names from now on.
     Names(Names),
     /// The caller of one of the calls gives up.
-    Cancel { call: usize },
+    Cancel {
+        call: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,9 @@ impl Host {
     }
 
     fn note(&self, what: &str) {
-        self.books.log.note(format!("server {} {what}", self.number));
+        self.books
+            .log
+            .note(format!("server {} {what}", self.number));
     }
 
     /// Where connections go in, while it lives.
@@ -208,8 +210,13 @@ impl Interceptor for Gate {
 
     fn after(&self, call: &CallRecord<'_>) {
         let number = call.extensions.get().map(|Number(number)| *number);
-        let outcome = call.outcome.as_ref().map(|()| ()).map_err(|status| status.code);
-        self.books.server_told(call_id(call.path.method()), number, outcome);
+        let outcome = call
+            .outcome
+            .as_ref()
+            .map(|()| ())
+            .map_err(|status| status.code);
+        self.books
+            .server_told(call_id(call.path.method()), number, outcome);
     }
 }
 
@@ -334,7 +341,9 @@ async fn perform(
         match (act, &mut replies) {
             (Act::Sleep(time), _) => sleep(*time).await,
             (Act::Read(count), _) => {
-                let Some(requests) = &mut requests else { continue };
+                let Some(requests) = &mut requests else {
+                    continue;
+                };
                 for _ in 0..*count {
                     let Some(message) = requests.next().await? else {
                         if read != plan.requests.len() || !plan.finishes {
@@ -352,7 +361,9 @@ async fn perform(
                 let _ = replies.send_headers(Metadata::new()).await;
             }
             (Act::Send(length), Some(replies)) => {
-                replies.send(message(plan.id, Way::Reply, sent, *length)).await?;
+                replies
+                    .send(message(plan.id, Way::Reply, sent, *length))
+                    .await?;
                 sent += 1;
             }
             (Act::Headers | Act::Send(_), None) => {}
@@ -362,7 +373,8 @@ async fn perform(
         End::Panic => panic!("{PLANNED}"),
         End::Fail(code) => Err(Status::new(code, "as planned")),
         End::Ok(length) if !plan.kind.streams_replies() => {
-            call.reply(Response::new(message(plan.id, Way::Reply, 0, length))).await
+            call.reply(Response::new(message(plan.id, Way::Reply, 0, length)))
+                .await
         }
         End::Ok(_) => Ok(()),
     }
