@@ -46,6 +46,12 @@ mod resolve_clock;
 mod responses;
 // What `inside` and `meter_oracle` compile once more finds the layers below where they are in the library.
 use barewire::{spec, wire};
+#[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../../src/transport/seed.rs"]
+mod seed;
+mod transport {
+    pub use crate::seed;
+}
 
 #[path = "../../fuzz/address_oracles.rs"]
 mod address_oracles;
