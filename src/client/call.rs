@@ -278,6 +278,17 @@ impl Call {
         }
     }
 
+    /// The next message, if it is here in time: many come together, and those behind the first need not
+    /// look at all that a call may wait for.
+    fn message_at_hand(&mut self) -> Option<RawMessage> {
+        match &mut self.phase {
+            Phase::Answered(attempt) if !self.timer.has_passed() => {
+                attempt.reader.message_at_hand()
+            }
+            Phase::Trying(_) | Phase::Answered(_) | Phase::Ended(_) => None,
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
         ready!(self.poll_trying(cx));
         if let Phase::Answered(attempt) = &mut self.phase {
@@ -464,7 +475,10 @@ impl Responses for Call {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
-        self.within_limits(cx, Self::poll_next)
+        match self.message_at_hand() {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => self.within_limits(cx, Self::poll_next),
+        }
     }
 
     fn expect_one(&mut self) {

@@ -244,6 +244,18 @@ impl ResponseReader {
         .inspect_err(|error| self.connection.counters.count_received(error))
     }
 
+    /// The next message, if it is here already.
+    pub(crate) fn message_at_hand(&mut self) -> Option<RawMessage> {
+        let Part::Messages(messages, _) = &mut self.part else {
+            return None;
+        };
+        // A message that breaks the framing does so again when it is asked for.
+        let message = messages.deframer.next_message().ok()??;
+        self.messages += 1;
+        messages.release(messages.deframer.buffered());
+        Some(message)
+    }
+
     /// The next message; `None` when the last one has been taken, and trailers are to be read.
     ///
     /// # Errors
@@ -277,9 +289,14 @@ impl ResponseReader {
             if messages.ended {
                 return Poll::Ready(Ok(None));
             }
-            // What is left is the beginning of a message.
-            messages.release_now(messages.unreleased);
-            self.bytes += ready!(messages.poll_fill(cx, self.id, &self.connection));
+            match messages.poll_fill(cx, self.id, &self.connection) {
+                Poll::Ready(came) => self.bytes += came,
+                Poll::Pending => {
+                    // What is left is the beginning of a message.
+                    messages.release_now(messages.unreleased);
+                    return Poll::Pending;
+                }
+            }
         }
     }
 
@@ -320,7 +337,9 @@ impl ResponseReader {
 }
 
 impl Messages {
-    /// Takes what h2 holds. Ready, with the count of its bytes, when something came or the end did.
+    /// Takes one chunk of what h2 holds, so that the messages in it can be taken from where they are: of
+    /// several, all but the last would be copied. Ready, with the count of its bytes, when one came or the
+    /// end did.
     fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
@@ -328,18 +347,14 @@ impl Messages {
         connection: &ConnectionState,
     ) -> Poll<u64> {
         let mut came = 0;
-        while !self.ended && self.failure.is_none() {
-            match self.stream.poll_data(cx) {
-                Poll::Ready(Some(Ok(chunk))) => {
-                    came += chunk.len();
-                    self.deframer.push(chunk);
-                }
-                Poll::Ready(None) => self.ended = true,
-                Poll::Ready(Some(Err(error))) => {
-                    self.failure = Some(failure_after_head(&error, id, connection));
-                }
-                Poll::Pending if came > 0 => break,
-                Poll::Pending => return Poll::Pending,
+        match ready!(self.stream.poll_data(cx)) {
+            Some(Ok(chunk)) => {
+                came = chunk.len();
+                self.deframer.push(chunk);
+            }
+            None => self.ended = true,
+            Some(Err(error)) => {
+                self.failure = Some(failure_after_head(&error, id, connection));
             }
         }
         self.unreleased += came;
