@@ -514,22 +514,21 @@ impl Attempt {
     /// Hands over as much as there is room for.
     pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
         while !self.gone && !self.is_up_to_date(replay) {
-            match self.send.poll_send(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => {
-                    self.gone = true;
+            if !self.send.is_blocked() {
+                let Some(piece) = replay.piece(self.sent) else {
+                    self.finished = true;
+                    self.gone |= self.send.finish().is_err();
                     return;
-                }
-                Poll::Pending => return,
-            }
-            if let Some(piece) = replay.piece(self.sent) {
+                };
                 self.sent += 1;
                 self.sent_bytes = self.sent_bytes.wrapping_add(piece.len());
                 self.finished = replay.is_finished() && self.sent >= replay.end();
                 self.send.begin(piece, self.finished);
-            } else if replay.is_finished() && !self.finished {
-                self.finished = true;
-                self.gone |= self.send.finish().is_err();
+            }
+            match self.send.poll_send(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.gone = true,
+                Poll::Pending => return,
             }
         }
     }
