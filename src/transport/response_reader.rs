@@ -56,8 +56,6 @@ struct Messages {
     deframer: Deframer,
     /// The last DATA frame came; trailers may follow.
     ended: bool,
-    /// What cut the messages off, to be told once those that are whole have been taken.
-    failure: Option<Status>,
     /// Bytes that count against our windows.
     unreleased: usize,
     /// Give back in pieces of this size while the reader is busy.
@@ -213,7 +211,6 @@ impl ResponseReader {
                     http_status,
                     deframer: Deframer::new(self.message_limit),
                     ended: false,
-                    failure: None,
                     unreleased: 0,
                     release_step: self.connection.stream_window() / 4,
                 };
@@ -282,15 +279,16 @@ impl ResponseReader {
                     return Poll::Ready(Err(error.into()));
                 }
             }
-            if let Some(failure) = messages.failure.take() {
-                self.part = Part::Over;
-                return Poll::Ready(Err(failure));
-            }
             if messages.ended {
                 return Poll::Ready(Ok(None));
             }
-            match messages.poll_fill(cx, self.id, &self.connection) {
-                Poll::Ready(came) => self.bytes += came,
+            match messages.poll_fill(cx) {
+                Poll::Ready(Ok(came)) => self.bytes += came,
+                Poll::Ready(Err(error)) => {
+                    let failure = failure_after_head(&error, self.id, &self.connection);
+                    self.part = Part::Over;
+                    return Poll::Ready(Err(failure));
+                }
                 Poll::Pending => {
                     // What is left is the beginning of a message.
                     messages.release_now(messages.unreleased);
@@ -340,25 +338,15 @@ impl Messages {
     /// Takes one chunk of what h2 holds, so that the messages in it can be taken from where they are: of
     /// several, all but the last would be copied. Ready, with the count of its bytes, when one came or the
     /// end did.
-    fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: u32,
-        connection: &ConnectionState,
-    ) -> Poll<u64> {
-        let mut came = 0;
-        match ready!(self.stream.poll_data(cx)) {
-            Some(Ok(chunk)) => {
-                came = chunk.len();
-                self.deframer.push(chunk);
-            }
-            None => self.ended = true,
-            Some(Err(error)) => {
-                self.failure = Some(failure_after_head(&error, id, connection));
-            }
-        }
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, h2::Error>> {
+        let Some(chunk) = ready!(self.stream.poll_data(cx)).transpose()? else {
+            self.ended = true;
+            return Poll::Ready(Ok(0));
+        };
+        let came = chunk.len();
+        self.deframer.push(chunk);
         self.unreleased += came;
-        Poll::Ready(u64::try_from(came).unwrap_or(0))
+        Poll::Ready(Ok(u64::try_from(came).unwrap_or(0)))
     }
 
     // In steps, since each release takes h2's lock.
