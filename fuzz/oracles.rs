@@ -47,7 +47,7 @@ pub(crate) fn deframer(data: &[u8]) {
             }
         }
         assert!(deframer.buffered() <= LIMIT + 5);
-        assert!(deframer.capacity() <= LIMIT + 64 * 1024);
+        assert!(deframer.capacity() <= LIMIT + 65 * 1024);
     }
     let end = end.and_then(|()| deframer.finish());
 
