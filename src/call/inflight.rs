@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::long_work::LongWork;
 use crate::transport::counters::Counters;
+use crate::transport::sync::atomic::{AtomicUsize, Ordering};
 use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
 use crate::wire::{Status, WireError};
 

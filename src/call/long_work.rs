@@ -23,8 +23,8 @@ use tokio::time::timeout;
 use crate::wire::{Encoding, RawMessage, WireError, compression};
 
 /// Messages of so many bytes take long, as sent or decompressed. Below that even a message of nothing but
-/// tiny fields takes no longer than a millisecond.
-pub(super) const LONG: usize = 64 * 1024;
+/// tiny fields takes no longer than two milliseconds.
+pub(super) const LONG: usize = 128 * 1024;
 
 /// Far longer than it takes to decode any message.
 const LONGEST_TURN: Duration = Duration::from_secs(5);

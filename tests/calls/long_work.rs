@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// So many bytes take long, as sent or decompressed.
-const LONG: usize = 64 * 1024;
+const LONG: usize = 128 * 1024;
 
 /// A text whose message has so many bytes: the tag, three of length, and itself.
 fn text(length: usize) -> String {
