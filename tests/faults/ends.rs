@@ -341,7 +341,8 @@ async fn f16_a_server_that_is_killed_is_unavailable() {
         .unwrap()
         .unwrap_err();
     assert_eq!(status.code, Code::Unavailable, "{status}");
-    // And the next call: there is nobody to connect to.
+    // And the next call: there is nobody to connect to, once the system has put the listener away.
+    assert_eq!(serving.exit_code(), None);
     let hello = MethodPath::from_static("/helloworld.Greeter/SayHello");
     let call = channel.unary::<String, String>(hello, "you".to_owned());
     let status = timeout(PATIENCE, call).await.unwrap().unwrap_err();
