@@ -87,6 +87,8 @@ pub(crate) struct ConnectError {
     address: Address,
     why: Arc<str>,
     remedy: Option<&'static str>,
+    /// The server drains: another connection may find one that does not.
+    pub(crate) drained: bool,
 }
 
 impl Connector {
@@ -110,6 +112,7 @@ impl Connector {
             address: address.clone(),
             why: why.into(),
             remedy,
+            drained: false,
         };
         let late = |phase| {
             self.counters.count(Counter::ConnectTimeout);
@@ -149,9 +152,15 @@ impl Connector {
                         Some("if it speaks TLS, connect with https:// instead")
                     }
                     OpenError::NotHttp2(what) => what.remedy(),
-                    OpenError::GoAway(_) | OpenError::Http2(_) | OpenError::Io(_) => None,
+                    OpenError::GoAway(_)
+                    | OpenError::Drained(_)
+                    | OpenError::Http2(_)
+                    | OpenError::Io(_) => None,
                 };
-                failed(phase, error.to_string(), remedy)
+                ConnectError {
+                    drained: matches!(error, OpenError::Drained(_)),
+                    ..failed(phase, error.to_string(), remedy)
+                }
             })
     }
 }
@@ -188,6 +197,7 @@ impl fmt::Display for ConnectError {
             address,
             why,
             remedy,
+            drained: _,
         } = self;
         let what = match phase {
             ConnectPhase::Connect => "cannot connect to",
