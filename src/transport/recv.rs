@@ -315,3 +315,10 @@ impl RecvState {
         }
     }
 }
+
+impl Drop for RecvState {
+    fn drop(&mut self) {
+        // Only a call that was dropped half-way has not been closed.
+        self.connection.was_read(self.unreleased);
+    }
+}

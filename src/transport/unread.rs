@@ -35,7 +35,7 @@ impl Unread {
         self.bytes() >= self.full
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes.bytes()
     }
 
