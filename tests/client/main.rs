@@ -50,7 +50,7 @@ use barewire::wire;
 #[path = "../../src/transport/seed.rs"]
 mod seed;
 mod transport {
-    pub use crate::seed;
+    pub(crate) use crate::seed;
 }
 
 mod attempts;
