@@ -85,8 +85,6 @@ pub(crate) struct Farewell {
     pub(crate) why: Cow<'static, str>,
     /// The words are those of the server's GOAWAY.
     pub(crate) goaway: bool,
-    /// The server says that we ask too often whether it is alive.
-    pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
     pub(crate) lost: bool,
 }
@@ -143,6 +141,9 @@ pub(crate) enum OpenError {
     /// The server sent it away before it had begun.
     #[error("{0}")]
     GoAway(Cow<'static, str>),
+    /// The same, and without a fault of anybody's: the server drains.
+    #[error("{0}")]
+    Drained(Cow<'static, str>),
     /// HTTP/2 was broken.
     #[error("{0}")]
     Http2(#[from] h2::Error),
@@ -156,6 +157,8 @@ pub(crate) enum OpenError {
 pub(crate) enum NotHttp2 {
     /// Nothing: it closed the connection.
     Closed,
+    /// Nothing: it reset the connection, which is how TCP closes one with unread bytes.
+    Reset,
     /// A response of HTTP/1.
     Http1,
     /// A TLS record.
@@ -207,7 +210,11 @@ impl ClientConnection {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
                 // h2 keeps what was said to itself, and takes a GOAWAY without streams for an end.
                 if let Some(goaway) = &meter.lock().counts().goaway {
-                    return Poll::Ready(Err(OpenError::GoAway(Farewell::of(goaway).why)));
+                    let why = Farewell::of(goaway).why;
+                    return Poll::Ready(Err(match goaway.code {
+                        error_code::NO_ERROR => OpenError::Drained(why),
+                        _ => OpenError::GoAway(why),
+                    }));
                 }
                 return Poll::Ready(end.map_err(OpenError::from).and(Err(closed().into())));
             }
@@ -548,7 +555,6 @@ impl Farewell {
         Self {
             why: why.into(),
             goaway: false,
-            too_many_pings: false,
             lost: false,
         }
     }
@@ -564,7 +570,6 @@ impl Farewell {
         Self {
             why: why.into(),
             goaway: true,
-            too_many_pings: *code == error_code::ENHANCE_YOUR_CALM && text.contains(TOO_MANY_PINGS),
             lost: false,
         }
     }
@@ -582,6 +587,8 @@ struct Driver {
     /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
     goaway_heard: Option<GoAway>,
+    /// The server said that we ask too often whether it is alive.
+    has_complained: bool,
     ping_sent_at: Option<Instant>,
     /// Nothing is left to do but to say GOAWAY.
     closing_since: Option<Instant>,
@@ -603,6 +610,7 @@ impl Driver {
             state,
             settings_followed: 0,
             goaway_heard: None,
+            has_complained: false,
             ping_sent_at: None,
             closing_since: None,
             timer: None,
@@ -622,7 +630,6 @@ impl Driver {
         self.state.say_farewell(Farewell {
             why,
             goaway: false,
-            too_many_pings: false,
             lost: true,
         });
         // Dropping h2 ends the streams that are left, which ask the state for the reason.
@@ -683,14 +690,24 @@ impl Driver {
             self.follow_settings();
         }
         if let Some(goaway) = goaway {
-            let farewell = Farewell::of(&goaway);
+            self.hear_of_pings(&goaway);
+            self.state.say_farewell(Farewell::of(&goaway));
             self.goaway_heard = Some(goaway);
-            if farewell.too_many_pings {
-                tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
-            }
-            self.state.say_farewell(farewell);
         }
         abuse
+    }
+
+    /// Counts a server that says we ask too often whether it is alive, be it with its first GOAWAY or a
+    /// later one: the channel's next connections ask half as often. gRFC A8.
+    fn hear_of_pings(&mut self, goaway: &GoAway) {
+        let complains = goaway.code == error_code::ENHANCE_YOUR_CALM
+            && goaway.text.contains(TOO_MANY_PINGS)
+            && !self.has_complained;
+        if complains {
+            self.has_complained = true;
+            self.state.counters.count(Counter::TooManyPings);
+            tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
+        }
     }
 
     fn follow_settings(&mut self) {
@@ -820,6 +837,9 @@ fn poll_first_bytes(meter: &SharedMeter, cx: &mut Context<'_>) -> Poll<Result<()
     }
     match meter.poll_peek(cx, FRAME_HEAD_LENGTH) {
         Poll::Ready(Ok(bytes)) => Poll::Ready(NotHttp2::check(bytes).map_err(OpenError::NotHttp2)),
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+            Poll::Ready(Err(OpenError::NotHttp2(NotHttp2::Reset)))
+        }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
         Poll::Pending => Poll::Pending,
     }
@@ -844,7 +864,7 @@ impl NotHttp2 {
     /// What helps.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::Closed | Self::Junk => None,
+            Self::Closed | Self::Reset | Self::Junk => None,
             Self::Http1 => Some("gRPC needs HTTP/2; is this the port of a gRPC server?"),
             Self::Tls => Some("connect with https:// instead"),
         }
@@ -855,6 +875,7 @@ impl fmt::Display for NotHttp2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the peer closed the connection before it said anything",
+            Self::Reset => "the peer reset the connection before it said anything",
             Self::Http1 => "the peer answered HTTP/1.1",
             Self::Tls => "the peer speaks TLS",
             Self::Junk => "the peer's first bytes are not an HTTP/2 SETTINGS frame",

@@ -134,13 +134,18 @@ impl ServerConnection {
             }
             Due::Stalled => {
                 self.full_since = None;
-                if let Some(stream) = self.shared.unread.longest_held() {
+                let unread = &self.shared.unread;
+                let (stream, why) = if self.paused {
+                    let why = "the request was left unread, or not whole, while the server held too many bytes";
+                    (unread.longest_held(), why)
+                } else {
+                    let why =
+                        "the request was left unread while the connection's window was used up";
+                    (unread.longest_unread(), why)
+                };
+                if let Some(stream) = stream {
                     self.shared.count(Counter::StalledStreamTimeout);
-                    stream.evict(Status::resource_exhausted(if self.paused {
-                        "the request was left unread while the server held too many bytes"
-                    } else {
-                        "the request was left unread while the connection's window was used up"
-                    }));
+                    stream.evict(Status::resource_exhausted(why));
                 }
             }
             Due::Keepalive => return self.keep_alive(now),
