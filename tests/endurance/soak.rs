@@ -29,7 +29,7 @@ pub async fn mixed() {
 
 async fn soak(calls: u64, kind: fn(u64) -> Kind) {
     // So many calls more fill the caches, and are not measured.
-    let warm_up = calls / 4;
+    let warm_up = (calls / 4).max(50_000);
     let total = warm_up + calls;
     let step = (calls / SAMPLES).max(1);
     let mut server = Backend::start(&[&format!("calls={total}")]);
