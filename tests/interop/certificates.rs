@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `ca.pem` | the authority that signed all below |
 //! | `server.pem`, `server.key` | a server, for `localhost` and `127.0.0.1` |
+//! | `server-and-key.pem` | both in one file, as haproxy wants them |
 //! | `client.pem`, `client.key` | a client |
 //! | `stranger.pem`, `stranger.key` | a client that signed its own certificate |
 //! | `tutorial.pem`, `tutorial.key` | a server whose certificate is its own authority, as tutorials make it |
@@ -53,6 +54,8 @@ impl Certificates {
                 .signed_by(&key, &ca)
                 .expect("an authority signs others");
             certificates.write_pair(name, &signed.pem(), &key);
+            let both = signed.pem() + &key.serialize_pem();
+            certificates.write(&format!("{name}-and-key.pem"), &both);
         }
         let key = KeyPair::generate().expect("a key can be made");
         let signed = client

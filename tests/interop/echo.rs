@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use barewire::wire::metadata::MetadataValue;
-use barewire::{Code, Metadata, Response, Server, ServerCall, Service, Serving, Status};
+use barewire::{Code, Metadata, Response, Server, ServerCall, ServerTls, Service, Serving, Status};
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -24,8 +24,8 @@ pub(crate) struct EchoServer {
 }
 
 impl EchoServer {
-    /// Starts the server on any port of loopback.
-    pub(crate) fn start() -> Result<Self, String> {
+    /// Starts the server on any port of loopback, in clear text or with this TLS.
+    pub(crate) fn start(tls: Option<ServerTls>) -> Result<Self, String> {
         let (stop, stopped) = oneshot::channel();
         let (bound, binds) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -36,11 +36,12 @@ impl EchoServer {
                     // An error means that nobody is left to give the signal; that is one too.
                     let _ = stopped.await;
                 };
-                Server::new()
-                    .add(Echo)
-                    .serve_until(listener, signal)
-                    .await
-                    .map(drop)
+                let server = Server::new().add(Echo);
+                let server = match tls {
+                    Some(tls) => server.tls(tls),
+                    None => server,
+                };
+                server.serve_until(listener, signal).await.map(drop)
             })
         });
         match binds.recv() {
@@ -57,8 +58,8 @@ impl EchoServer {
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> String {
-        self.address.to_string()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Stops the server, and says what is wrong about how it ends.

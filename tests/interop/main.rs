@@ -20,6 +20,7 @@
 //! scenarios are ignored and say why; with `CI=true` that is a failure, since nobody reads the word
 //! "ignored" there.
 //!
+//! `BAREWIRE_INTEROP_PROXY=nginx`, or another name that `proxied.rs` knows, puts a proxy between.
 //! `BAREWIRE_INTEROP_BINARY=path` runs the scenarios against another build than the one that Cargo
 //! just made.
 
@@ -36,9 +37,13 @@ mod echo;
 mod environment;
 pub mod printed;
 mod process;
+mod proxied;
 mod runner;
 mod scenarios;
 mod server;
+
+#[path = "../proxies/proxy.rs"]
+mod proxy;
 
 use std::env;
 use std::path::PathBuf;
@@ -49,6 +54,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use client::{Case, Site};
 use environment::{Environment, INSTALL, Python};
+use proxied::Proxied;
 use runner::Runners;
 use scenarios::Scenario;
 use server::Servers;
@@ -61,11 +67,13 @@ fn main() -> ExitCode {
     {
         eprintln!("\nPython scenarios cannot run: {reason}; {INSTALL}");
     }
+    let proxied = Proxied::from_environment(&scratch()).map(Arc::new);
     let interop = Arc::new(Interop {
         python,
         environment: OnceLock::new(),
         runners: Runners::default(),
-        servers: Servers::new(scratch()),
+        servers: Servers::new(scratch(), proxied.clone()),
+        proxied,
         site: OnceLock::new(),
     });
 
@@ -88,6 +96,9 @@ fn main() -> ExitCode {
     if let Some(site) = interop.site.get() {
         site.stop();
     }
+    if let Some(proxied) = &interop.proxied {
+        proxied.stop();
+    }
     match interop.servers.stop() {
         Ok(()) => conclusion.exit_code(),
         Err(problem) => {
@@ -102,12 +113,17 @@ struct Interop {
     python: Result<Python, String>,
     environment: OnceLock<Result<Environment, String>>,
     runners: Runners,
+    proxied: Option<Arc<Proxied>>,
     servers: Servers,
     site: OnceLock<Site>,
 }
 
 impl Interop {
     fn run(&self, scenario: &Scenario) -> Result<Completion, Failed> {
+        let reason = |proxied: &Arc<Proxied>| proxied.reason_against(scenario);
+        if let Some(reason) = self.proxied.as_ref().and_then(reason) {
+            return Ok(Completion::ignored_with(reason));
+        }
         let environment = match self.environment()? {
             Ok(environment) => environment,
             Err(ignored) => return Ok(ignored),
@@ -123,13 +139,18 @@ impl Interop {
     }
 
     fn run_client(&self, case: &Case) -> Result<Completion, Failed> {
+        let reason = |proxied: &Arc<Proxied>| case.reason_against(proxied);
+        if let Some(reason) = self.proxied.as_ref().and_then(reason) {
+            return Ok(Completion::ignored_with(reason));
+        }
         let environment = match self.environment()? {
             Ok(environment) => environment,
             Err(ignored) => return Ok(ignored),
         };
-        let site = self
-            .site
-            .get_or_init(|| Site::new(environment.clone(), self.servers.certificates().to_owned()));
+        let site = self.site.get_or_init(|| {
+            let certificates = self.servers.certificates().to_owned();
+            Site::new(environment.clone(), certificates, self.proxied.clone())
+        });
         case.run(site);
         site.check()?;
         Ok(Completion::Completed)

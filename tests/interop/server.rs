@@ -8,16 +8,20 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use barewire::{ClientCertificates, ServerTls};
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
 use crate::echo::EchoServer;
 use crate::process::{Process, Silence};
+use crate::proxied::Proxied;
 
 /// What a scenario finds running.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,22 +59,25 @@ impl Setup {
 pub(crate) struct Servers {
     scratch: PathBuf,
     certificates: OnceLock<Certificates>,
-    running: Mutex<HashMap<Setup, Server>>,
-    echo: Mutex<Option<EchoServer>>,
+    /// One for each set-up; behind a proxy two, with the numbers 0 and 1.
+    running: Mutex<HashMap<(Setup, usize), Server>>,
+    echo: Mutex<Vec<EchoServer>>,
+    proxied: Option<Arc<Proxied>>,
 }
 
 struct Server {
-    address: String,
+    address: SocketAddr,
     process: Process,
 }
 
 impl Servers {
-    pub(crate) fn new(scratch: PathBuf) -> Self {
+    pub(crate) fn new(scratch: PathBuf, proxied: Option<Arc<Proxied>>) -> Self {
         Self {
             scratch,
             certificates: OnceLock::new(),
             running: Mutex::new(HashMap::new()),
-            echo: Mutex::new(None),
+            echo: Mutex::new(Vec::new()),
+            proxied,
         }
     }
 
@@ -79,7 +86,7 @@ impl Servers {
     pub(crate) fn target(&self, setup: Setup) -> Result<Value, String> {
         let certificates = self.certificates();
         Ok(json!({
-            "setup": format!("{setup:?}"),
+            "setup": if self.is_tls() { "Tls".to_owned() } else { format!("{setup:?}") },
             "address": self.address(setup)?,
             "binary": binary(),
             "features": features(),
@@ -96,9 +103,9 @@ impl Servers {
 
     /// Whether the server of this set-up is as it should be, after a scenario.
     pub(crate) fn check(&self, setup: Setup) -> Result<(), String> {
-        self.lock()
-            .get_mut(&setup)
-            .map_or(Ok(()), |server| server.check(setup))
+        let mut running = self.lock();
+        let of_setup = running.iter_mut().filter(|((of, _), _)| *of == setup);
+        of_setup.map(|(_, server)| server.check(setup)).collect()
     }
 
     /// Stops all servers as an operator would, and says what is wrong about how they end.
@@ -107,14 +114,12 @@ impl Servers {
         for server in running.values_mut() {
             server.process.signal("TERM");
         }
-        let ends = running.iter_mut().map(|(&setup, server)| server.end(setup));
+        let ends = running
+            .iter_mut()
+            .map(|(&(setup, _), server)| server.end(setup));
         let mut problems: Vec<String> = ends.filter_map(Result::err).collect();
-        let echo = self
-            .echo
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        problems.extend(echo.and_then(|server| server.stop().err()));
+        let mut echo = self.echo.lock().unwrap_or_else(PoisonError::into_inner);
+        problems.extend(echo.drain(..).filter_map(|server| server.stop().err()));
         if let Some(certificates) = self.certificates.get() {
             certificates.remove();
         }
@@ -126,28 +131,50 @@ impl Servers {
     }
 
     fn address(&self, setup: Setup) -> Result<Option<String>, String> {
-        match setup {
-            Setup::Nothing => return Ok(None),
-            Setup::Echo => return self.echo_address().map(Some),
-            Setup::Plain | Setup::Tls | Setup::MutualTls | Setup::FastTasks => {}
+        if setup == Setup::Nothing {
+            return Ok(None);
+        }
+        let Some(proxied) = &self.proxied else {
+            return Ok(Some(self.server(setup, 0)?.to_string()));
+        };
+        let servers = [self.server(setup, 0)?.port(), self.server(setup, 1)?.port()];
+        proxied.address(servers, self.certificates()).map(Some)
+    }
+
+    /// The address of the server with this number, which is started if need be.
+    fn server(&self, setup: Setup, number: usize) -> Result<SocketAddr, String> {
+        if setup == Setup::Echo {
+            return self.echo_server(number);
         }
         let mut running = self.lock();
         // One that died has failed its scenarios; the next ones get another.
         running.retain(|_, server| server.process.exit_status(Duration::ZERO).is_none());
-        let server = match running.entry(setup) {
+        let server = match running.entry((setup, number)) {
             Entry::Occupied(server) => server.into_mut(),
             Entry::Vacant(place) => place.insert(Server::start(&self.flags(setup))?),
         };
-        Ok(Some(server.address.clone()))
+        Ok(server.address)
     }
 
-    fn echo_address(&self) -> Result<String, String> {
+    fn echo_server(&self, number: usize) -> Result<SocketAddr, String> {
         let mut echo = self.echo.lock().unwrap_or_else(PoisonError::into_inner);
-        let server = match echo.take() {
-            Some(server) => server,
-            None => EchoServer::start()?,
-        };
-        Ok(echo.insert(server).address())
+        while echo.len() <= number {
+            let pem = |name| fs::read(self.certificates().join(name)).expect("it was made");
+            let tls = self.is_tls().then(|| {
+                let (certificate, key) = (pem("server.pem"), pem("server.key"));
+                ServerTls::from_pem(&certificate, &key, ClientCertificates::None)
+                    .expect("they are in order")
+            });
+            echo.push(EchoServer::start(tls)?);
+        }
+        Ok(echo[number].address())
+    }
+
+    /// Whether everything is TLS, since the proxy speaks nothing else.
+    fn is_tls(&self) -> bool {
+        self.proxied
+            .as_ref()
+            .is_some_and(|proxied| proxied.is_tls())
     }
 
     fn flags(&self, setup: Setup) -> Vec<OsString> {
@@ -160,6 +187,9 @@ impl Servers {
             flags.extend(["--tls-cert".into(), folder.join("server.pem").into()]);
             flags.extend(["--tls-key".into(), folder.join("server.key").into()]);
         };
+        if self.is_tls() {
+            tls();
+        }
         match setup {
             Setup::Plain => flags.extend(["--route-db".into(), features().into()]),
             Setup::Tls => tls(),
@@ -173,7 +203,7 @@ impl Servers {
         flags
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Setup, Server>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Setup, usize), Server>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -190,10 +220,7 @@ impl Server {
             match process.next_line(START_LIMIT) {
                 Ok(line) => {
                     if let Some(address) = listening_address(&line) {
-                        return Ok(Self {
-                            address: address.to_owned(),
-                            process,
-                        });
+                        return Ok(Self { address, process });
                     }
                 }
                 Err(silence) => break silence,
@@ -242,9 +269,9 @@ impl Server {
     }
 }
 
-fn listening_address(line: &str) -> Option<&str> {
+fn listening_address(line: &str) -> Option<SocketAddr> {
     let (address, _) = line.strip_prefix("listening on ")?.split_once(" (")?;
-    Some(address)
+    address.parse().ok()
 }
 
 fn binary() -> PathBuf {

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::line::Line;
 use super::site::Site;
+use crate::proxied::{OWN_SERVERS, Proxied, TLS_OF_SERVERS};
 
 /// One trial.
 pub(crate) struct Case {
@@ -16,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// Whether it takes so long that it runs only when it is asked for, with `--ignored`.
     pub(crate) is_slow: bool,
+    /// Why no proxy can be between, if that is so.
+    no_proxy: Option<&'static str>,
     limit: Duration,
     scenario: Box<dyn Scenario>,
 }
@@ -42,6 +45,7 @@ impl Case {
         Self {
             name: name_of::<F>(),
             is_slow: false,
+            no_proxy: Some(OWN_SERVERS),
             limit: LIMIT,
             scenario: Box::new(scenario),
         }
@@ -61,9 +65,23 @@ impl Case {
             };
             Self {
                 name,
+                no_proxy: line.is_tls().then_some(TLS_OF_SERVERS),
                 ..Self::new(on_line)
             }
         })
+    }
+
+    /// The same, also with a proxy between: it asks the site for its channels.
+    pub(crate) fn through_proxies(self) -> Self {
+        Self {
+            no_proxy: None,
+            ..self
+        }
+    }
+
+    /// Why it is not run with this proxy between, if it is not.
+    pub(crate) fn reason_against(&self, proxied: &Proxied) -> Option<&'static str> {
+        self.no_proxy.or_else(|| proxied.exception(&self.name))
     }
 
     /// The same with more time than usual.

@@ -1,7 +1,7 @@
 //! `Contact`, a service without a package: a server that pushes tasks to its clients.
 
-use barewire::Channel;
 use barewire::tutorial::proto::contact::{ClientMsg, ContactClient, Empty};
+use barewire::{Channel, ChannelConfig};
 
 use super::line::Line;
 use super::site::Setup;
@@ -11,7 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     cases.extend(Case::on_each(Line::TO_THREADS, send_status));
     cases.extend(Case::on_each(Line::TO_THREADS, get_task_begins_with_ten));
-    cases.push(Case::new(get_task_brings_new_bursts));
+    cases.push(Case::new(get_task_brings_new_bursts).through_proxies());
     cases.extend(Case::on_each(Line::TO_THREADS, tell_result));
     cases.extend(Case::on_each(&[Line::Plain], all_methods_at_once));
     cases
@@ -51,9 +51,7 @@ async fn get_task_begins_with_ten(channel: Channel) {
 }
 
 async fn get_task_brings_new_bursts(site: &Site) {
-    let channel = Channel::connect(&site.target(Setup::FastTasks))
-        .await
-        .unwrap();
+    let channel = site.channel(Setup::FastTasks, ChannelConfig::default());
     let contact = ContactClient::new(channel);
     let mut tasks = contact.get_task(Empty {}).await.unwrap();
     let mut first = Vec::new();

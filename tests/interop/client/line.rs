@@ -62,6 +62,11 @@ impl Line {
         }
     }
 
+    /// Whether it is about the TLS of a server, which a proxy has no part in.
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::Tls | Self::MutualTls)
+    }
+
     /// A channel of its own.
     pub(crate) async fn channel(self, site: &Site) -> Channel {
         let (setup, config) = match self {
@@ -73,13 +78,7 @@ impl Line {
             Self::GzipAnswers => (Setup::GzipAnswers, ChannelConfig::default()),
             Self::Coroutines => (Setup::Coroutines, ChannelConfig::default()),
         };
-        let scheme = if config.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
-        let target = format!("{scheme}://{}", site.address(setup));
-        let channel = Channel::with_config(&target, config).unwrap();
+        let channel = site.channel(setup, config);
         channel.ready().await.unwrap();
         channel
     }

@@ -15,16 +15,16 @@ use crate::printed::control::{ControlClient, Message, SeenCall};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        Case::new(until_it_goes_well),
-        Case::new(until_there_were_enough_attempts),
-        Case::new(not_without_a_policy),
-        Case::new(not_for_another_code),
-        Case::new(not_after_headers),
-        Case::new(with_all_that_was_said),
-        Case::new(when_the_server_says_so),
-        Case::new(not_when_the_server_says_never),
-        Case::new(within_one_deadline),
-        Case::new(hedged_because_the_first_is_slow),
+        Case::new(until_it_goes_well).through_proxies(),
+        Case::new(until_there_were_enough_attempts).through_proxies(),
+        Case::new(not_without_a_policy).through_proxies(),
+        Case::new(not_for_another_code).through_proxies(),
+        Case::new(not_after_headers).through_proxies(),
+        Case::new(with_all_that_was_said).through_proxies(),
+        Case::new(when_the_server_says_so).through_proxies(),
+        Case::new(not_when_the_server_says_never).through_proxies(),
+        Case::new(within_one_deadline).through_proxies(),
+        Case::new(hedged_because_the_first_is_slow).through_proxies(),
     ]
 }
 
@@ -42,7 +42,7 @@ fn channel(site: &Site, setup: Setup, attempts: AttemptPolicy) -> Channel {
         service_config: Some(service_config),
         ..ChannelConfig::default()
     };
-    Channel::with_config(&site.target(setup), config).unwrap()
+    site.channel(setup, config)
 }
 
 /// Four attempts, soon after each other.

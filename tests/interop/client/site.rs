@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use barewire::{Channel, ChannelConfig};
 
 use super::log::Log;
 use super::python_server::PythonServer;
+use super::tls::trusting;
 use crate::environment::Environment;
+use crate::proxied::Proxied;
 
 /// A server that scenarios share. All serve the same services, the last fewer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -32,15 +36,21 @@ pub(crate) struct Site {
     environment: Environment,
     certificates: PathBuf,
     running: Mutex<HashMap<Setup, PythonServer>>,
+    proxied: Option<Arc<Proxied>>,
     log: Log,
 }
 
 impl Site {
-    pub(crate) fn new(environment: Environment, certificates: PathBuf) -> Self {
+    pub(crate) fn new(
+        environment: Environment,
+        certificates: PathBuf,
+        proxied: Option<Arc<Proxied>>,
+    ) -> Self {
         Self {
             environment,
             certificates,
             running: Mutex::new(HashMap::new()),
+            proxied,
             log: Log::begin(),
         }
     }
@@ -59,9 +69,22 @@ impl Site {
         server.address()
     }
 
-    /// What a client in clear text connects to.
-    pub(crate) fn target(&self, setup: Setup) -> String {
-        format!("http://{}", self.address(setup))
+    /// A channel to a server that is shared, or to the proxy before it.
+    pub(crate) fn channel(&self, setup: Setup, mut config: ChannelConfig) -> Channel {
+        let mut address = self.address(setup);
+        if let Some(proxied) = &self.proxied {
+            let (_, port) = address.split_once(':').expect("an address has a port");
+            let port = port.parse().expect("it is a number");
+            // The server is there twice: how a call went, the one knows that had it.
+            let found = proxied.address([port, port], &self.certificates);
+            address = found.unwrap_or_else(|problem| panic!("{problem}"));
+            if proxied.is_tls() {
+                config.tls = Some(trusting(self));
+            }
+        }
+        let is_tls = config.tls.is_some();
+        let scheme = if is_tls { "https" } else { "http" };
+        Channel::with_config(&format!("{scheme}://{address}"), config).unwrap()
     }
 
     /// Starts a server for one scenario alone.
@@ -120,6 +143,18 @@ impl Site {
     }
 
     fn flags(&self, setup: Setup) -> Vec<OsString> {
+        let mut flags = self.flags_of(setup);
+        if self
+            .proxied
+            .as_ref()
+            .is_some_and(|proxied| proxied.is_tls())
+        {
+            flags.extend(self.tls_flags("server"));
+        }
+        flags
+    }
+
+    fn flags_of(&self, setup: Setup) -> Vec<OsString> {
         match setup {
             Setup::Plain => Vec::new(),
             Setup::Tls => self.tls_flags("server"),

@@ -22,10 +22,10 @@ pub(super) fn cases() -> Vec<Case> {
         a_request_over_the_server_s_limit,
     ));
     cases.extend(Case::on_each(&[Line::Plain], an_answer_that_is_a_bomb));
-    cases.push(Case::new(a_request_over_our_own_limit));
+    cases.push(Case::new(a_request_over_our_own_limit).through_proxies());
     cases.push(Case::new(messages_of_any_size_if_both_allow_it));
     cases.push(Case::new(metadata_over_the_server_s_limit));
-    cases.push(Case::new(metadata_over_our_limit));
+    cases.push(Case::new(metadata_over_our_limit).through_proxies());
     cases
 }
 
@@ -162,7 +162,7 @@ async fn a_request_over_our_own_limit(site: &Site) {
         max_send_message: 1000,
         ..ChannelConfig::default()
     };
-    let channel = Channel::with_config(&site.target(Setup::Plain), config).unwrap();
+    let channel = site.channel(Setup::Plain, config);
     let control = ControlClient::new(channel.clone());
     let scripted = Scripted::new([]);
     let status = control
@@ -238,7 +238,7 @@ async fn metadata_over_our_limit(site: &Site) {
         },
         ..ChannelConfig::default()
     };
-    let channel = Channel::with_config(&site.target(Setup::Plain), config).unwrap();
+    let channel = site.channel(Setup::Plain, config);
     let control = ControlClient::new(channel.clone());
     // It comes back in the headers, or only in the trailers; there it is named once more.
     for steps in [vec![answer(1)], vec![]] {
