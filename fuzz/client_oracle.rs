@@ -16,10 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use panics::without_panics;
-
-#[path = "panics.rs"]
-mod panics;
+use crate::panics::without_panics;
 
 /// Input: a byte for how it is said, then all that the first server says. The lower six bits of the first
 /// byte are the size of the pieces that arrive; the next one says that the connection stays open for a

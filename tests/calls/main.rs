@@ -22,6 +22,8 @@ mod limits;
 mod malformed;
 mod metadata;
 mod meter;
+#[path = "../../fuzz/panics.rs"]
+mod panics;
 mod recorder;
 mod regressions;
 mod room;
