@@ -122,6 +122,24 @@ const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         kinds: &Kind::ALL,
+        securities: &Security::ALL,
+        trials: &["python::deadlines::a_hundred_deadlines_at_once"],
+        reason: "fifty floods leave the proxy no time, and its answers are due within a second",
+    },
+    Exception {
+        kinds: &[Kind::Haproxy],
+        securities: &Security::ALL,
+        trials: &[
+            "python::cancellation::a_thousand_calls_on_one_connection",
+            "python::concurrency::busy_streams_beside_one_that_nobody_reads",
+            "client::streams::a_reader_that_is_slow",
+            "client::streams::one_stream_does_not_hold_up_another",
+            "client::streams::the_server_sends_all_before_it_reads",
+        ],
+        reason: "a stream that is not read holds up all others of its connection (haproxy/haproxy#2853)",
+    },
+    Exception {
+        kinds: &Kind::ALL,
         securities: &[Security::Tls],
         trials: &["python::tls::a_tls_client_on_a_plain_text_port"],
         reason: "the port speaks TLS",

@@ -67,6 +67,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("answers_before_the_request_ends",  |attack| Box::pin(attack.early_answers())),
     ("handlers_that_panic",              |attack| Box::pin(attack.panics())),
     ("a_client_that_does_not_read",      |attack| Box::pin(attack.does_not_read())),
+    ("small_messages_that_are_not_read", |attack| Box::pin(attack.sends_small_messages())),
     ("clients_that_are_gone",            |attack| Box::pin(attack.is_gone())),
 ];
 
@@ -283,6 +284,23 @@ impl Attack<'_> {
         self.seen.wait_for("all of them", all).await;
         self.victim.goes_on().await;
         drop((first.send, answer, calls));
+        self.handlers_end().await;
+    }
+
+    /// More of them than a proxy may like to keep waiting.
+    async fn sends_small_messages(&self) {
+        let client = self.client().await;
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            let mut call = client.start("Never", &[]).await;
+            // Less than the smallest window.
+            for _ in 0..8_000 {
+                call.send_message("x").await;
+            }
+            calls.push(call);
+        }
+        self.victim.goes_on().await;
+        drop(calls);
         self.handlers_end().await;
     }
 
