@@ -127,6 +127,12 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "fifty floods leave the proxy no time, and its answers are due within a second",
     },
     Exception {
+        kinds: &[Kind::Envoy],
+        securities: &Security::ALL,
+        trials: &["python::cancellation::a_thousand_calls_on_one_connection"],
+        reason: "500 calls of which half are cancelled within a second are the end of their client's connection",
+    },
+    Exception {
         kinds: &[Kind::Haproxy],
         securities: &Security::ALL,
         trials: &[
