@@ -57,11 +57,17 @@ def main():
     run = describe(options)
     peers = prepare(run)
     for place, scenario in enumerate(wanted, 1):
-        say(f"[{place}/{len(names)}] {scenario.name}")
+        say(f"[time and memory {place}/{len(wanted)}] {scenario.name}")
         run["results"][scenario.name] = measure(scenario, peers, run)
         save(run)
+    say("What follows is counted; the machine may do other things again.")
+    counted = [scenario for scenario in wanted if scenario.counted and scenario.group != "memory"]
+    for place, scenario in enumerate(counted, 1):
+        say(f"[counts {place}/{len(counted)}] {scenario.name}")
+        count(scenario, peers, run)
+        save(run)
     if with_features:
-        say(f"[{len(names)}/{len(names)}] {FEATURES}")
+        say(FEATURES)
         measure_features(run, peers, options.short)
     run["minutes"] = round((time.monotonic() - started) / 60)
     save(run)
@@ -170,7 +176,7 @@ def commit():
 
 
 def measure(scenario, peers, run):
-    """All that can be measured of a scenario: peer → measure → figure. Who fails is told of as missing."""
+    """What depends on what else the machine does: peer → measure → figure. Who fails is told of as missing."""
     peers = [peer for peer in peers if scenario.can(peer)]
     if scenario.group == "memory":
         found = {peer.name: attempt(memory, scenario, peer, run) for peer in peers}
@@ -182,12 +188,17 @@ def measure(scenario, peers, run):
         run["missing"][scenario.name] = str(why)
         return {}
     found = {peer.name: figures for peer, figures in rounds.items()}
-    if scenario.counted:
-        for peer, figures in rounds.items():
-            figures.update(attempt(counts, scenario, peer, run))
-        say("  instructions: " + line(found, "instructions"))
     say("  µs of CPU: " + line(found, "cpu_us"))
     return found
+
+
+def count(scenario, peers, run):
+    """Adds what is counted to the figures of those who have any."""
+    found = run["results"][scenario.name]
+    for peer in peers:
+        if peer.name in found:
+            found[peer.name].update(attempt(counts, scenario, peer, run))
+    say("  instructions: " + line(found, "instructions"))
 
 
 def attempt(figures, scenario, peer, run):

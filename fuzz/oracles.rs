@@ -12,14 +12,20 @@ use barewire::wire::framing::encode_message;
 use barewire::wire::header_size::header_list_size;
 use barewire::wire::percent::{percent_decode, percent_encode};
 use barewire::wire::timeout::{TIMEOUT_LIMIT, format_timeout, parse_timeout};
-use barewire::wire::{Code, Deframer, Metadata, RawMessage, RequestHeaders, Trailers, WireError};
+use barewire::wire::{
+    Code, ContentType, Deframer, Metadata, MethodPath, Origin, Pushback, RawMessage,
+    RequestHeaders, ResponseStart, Trailers, WireError,
+};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 /// The targets by name.
-pub(crate) const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub(crate) const TARGETS: [(&str, fn(&[u8])); 9] = [
     ("deframer", deframer),
     ("request_headers", request_headers),
+    ("path", path),
+    ("status_trailers", status_trailers),
     ("trailers", trailers),
     ("metadata", metadata),
     ("percent", percent),
@@ -47,7 +53,7 @@ pub(crate) fn deframer(data: &[u8]) {
             }
         }
         assert!(deframer.buffered() <= LIMIT + 5);
-        assert!(deframer.capacity() <= LIMIT + 64 * 1024);
+        assert!(deframer.capacity() <= LIMIT + 65 * 1024);
     }
     let end = end.and_then(|()| deframer.finish());
 
@@ -144,6 +150,194 @@ pub(crate) fn request_headers(data: &[u8]) {
     assert_eq!(again.metadata.into_headers().get("user-agent"), None);
     let zero = Duration::ZERO;
     assert!(again.timeout.unwrap_or(zero) >= headers.timeout.unwrap_or(zero));
+}
+
+/// Input: what a request has as its path. Only `/service/method` passes, and unchanged.
+pub(crate) fn path(data: &[u8]) {
+    // The rest no HTTP/2 library would let through.
+    let Ok(path) = PathAndQuery::try_from(data) else {
+        return;
+    };
+    let text = path.as_str().to_owned();
+    let names = text
+        .strip_prefix('/')
+        .and_then(|names| names.rsplit_once('/'))
+        .filter(|(service, method)| !service.is_empty() && !method.is_empty());
+    match (MethodPath::parse(path), names) {
+        (Ok(path), Some(names)) => {
+            assert_eq!((path.service(), path.method()), names);
+            assert_eq!(path.to_string(), text);
+            // Only a fragment is cut off.
+            let rest = data.strip_prefix(text.as_bytes()).unwrap();
+            assert!(rest.is_empty() || rest.starts_with(b"#"));
+            for error in [path.unknown_service(), path.unknown_method()] {
+                assert_eq!(error.code(), Code::Unimplemented);
+                assert!(is_short(&error), "{error}");
+            }
+        }
+        (Err(error), None) => {
+            assert_eq!(error.code(), Code::Unimplemented);
+            assert!(is_short(&error), "{error}");
+        }
+        (found, names) => panic!("{found:?}, {names:?}"),
+    }
+}
+
+/// Whether a text fits into a header field and a line of a log.
+fn is_short(error: &WireError) -> bool {
+    let text = error.to_string();
+    text.len() < 600
+        && text
+            .chars()
+            .all(|letter| letter == '…' || !letter.is_control())
+}
+
+/// Input: a line with the HTTP status, header fields, and after an empty line the fields of the trailers;
+/// without one the first fields are all that comes. The response has exactly one status, and the table
+/// below has the same.
+pub(crate) fn status_trailers(data: &[u8]) {
+    let (first, fields) = split_line(data);
+    let http_status = StatusCode::from_bytes(first).unwrap_or(StatusCode::OK);
+    let split = fields.windows(2).position(|bytes| bytes == b"\n\n");
+    let (head, trailers) = match split {
+        Some(at) => (&fields[..at], Some(read_fields(&fields[at + 2..]))),
+        None => (fields, None),
+    };
+    let head = read_fields(head);
+    let mut response = Response::new(());
+    *response.status_mut() = http_status;
+    *response.headers_mut() = head.clone();
+    let is_grpc = head
+        .get("content-type")
+        .is_some_and(|value| ContentType::parse(value.as_bytes()).is_some());
+    match ResponseStart::parse(response.into_parts().0, trailers.is_none()) {
+        Ok(ResponseStart::Interim) => {
+            assert!(http_status.is_informational() && trailers.is_some());
+        }
+        Ok(ResponseStart::Headers(headers)) => {
+            assert!(is_grpc && !http_status.is_informational());
+            let again = headers.clone().into_response();
+            let again = ResponseStart::parse(again.into_parts().0, false).unwrap();
+            let ResponseStart::Headers(again) = again else {
+                panic!("{again:?}");
+            };
+            assert_eq!(again.content_type, headers.content_type);
+            assert_eq!(again.encoding, headers.encoding);
+            assert_eq!(again.accept_encoding, headers.accept_encoding);
+            let trailers = trailers.expect("the head does not end the response");
+            check_status(trailers, http_status);
+        }
+        Ok(ResponseStart::TrailersOnly(_)) => {
+            assert!(trailers.is_none());
+            assert!(is_grpc || head.contains_key("grpc-status"));
+            check_status(head, http_status);
+        }
+        Ok(ResponseStart::NotGrpc(answer)) => {
+            assert!(!is_grpc);
+            let status = answer.into_status(data);
+            assert_eq!(status.code, code_by_http(http_status.as_u16()));
+            assert!(status.message.len() <= 4 * 1024);
+        }
+        Err(error) => {
+            assert_eq!(error.code(), Code::Internal);
+            let broken = head.iter().any(|(name, value)| is_broken(name, value));
+            let unreadable = head.get("grpc-encoding").is_some_and(|value| {
+                !["identity", "gzip", "deflate"].contains(&value.to_str().unwrap_or_default())
+            });
+            assert!(broken || unreadable || http_status.is_informational());
+            assert!(is_short(&error), "{error}");
+        }
+    }
+}
+
+/// What trailers say, written down once more.
+fn check_status(fields: HeaderMap, http_status: StatusCode) {
+    let first = |name| fields.get(name).map(HeaderValue::as_bytes);
+    let expected = match (
+        first("grpc-status"),
+        fields.get_all("grpc-status").iter().count(),
+    ) {
+        (None, _) if http_status == StatusCode::OK => Err(Code::Unknown),
+        (None, _) => Err(code_by_http(http_status.as_u16())),
+        (Some(b"0"), 1) => Ok(()),
+        (Some(text), 1) => {
+            let known = (1..=16).find(|number: &u32| number.to_string().as_bytes() == text);
+            Err(known.and_then(Code::from_number).unwrap_or(Code::Unknown))
+        }
+        (Some(_), _) => Err(Code::Unknown),
+    };
+    let damaged = fields
+        .iter()
+        .any(|(name, value)| name != "grpc-status-details-bin" && is_broken(name, value));
+    let expected = match expected {
+        Ok(()) if damaged => Err(Code::Internal),
+        other => other,
+    };
+
+    let trailers = Trailers::parse(fields.clone(), http_status);
+    let found = trailers.outcome.as_ref().map(|()| ());
+    assert_eq!(found.map_err(|status| status.code), expected);
+    let metadata = match &trailers.outcome {
+        Ok(()) => &trailers.metadata,
+        Err(status) => &status.metadata,
+    };
+    assert_eq!(Pushback::parse(metadata), pushback(&fields));
+    if let Err(status) = &trailers.outcome {
+        assert_eq!(status.origin == Origin::Peer, is_said(&fields, status.code));
+        if status.origin == Origin::Peer {
+            let text = first("grpc-message").unwrap_or_default();
+            assert_eq!(status.message, percent_decode(text));
+        }
+        if !status.details.is_empty() {
+            let value = first("grpc-status-details-bin").unwrap();
+            assert_eq!(
+                base64(value.trim_ascii()).as_deref(),
+                Some(&*status.details)
+            );
+        }
+    }
+}
+
+/// Whether the one `grpc-status` is this code.
+fn is_said(fields: &HeaderMap, code: Code) -> bool {
+    let mut values = fields.get_all("grpc-status").iter();
+    let said = values
+        .next()
+        .is_some_and(|value| *value == *code.number().to_string());
+    said && values.next().is_none()
+}
+
+fn is_broken(name: &HeaderName, value: &HeaderValue) -> bool {
+    let mut parts = value.as_bytes().split(|byte| *byte == b',');
+    name.as_str().ends_with("-bin") && parts.any(|part| base64(part.trim_ascii()).is_none())
+}
+
+/// gRPC, HTTP to gRPC Status Code Mapping.
+fn code_by_http(status: u16) -> Code {
+    match status {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502 | 503 | 504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
+/// gRFC A6 §Pushback.
+fn pushback(fields: &HeaderMap) -> Pushback {
+    let mut values = fields.get_all("grpc-retry-pushback-ms").iter();
+    let Some(value) = values.next() else {
+        return Pushback::None;
+    };
+    let digits = value.to_str().unwrap_or_default();
+    let legal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    match digits.trim_start_matches('0').parse::<i32>() {
+        _ if !legal || values.next().is_some() => Pushback::Never,
+        Ok(amount) => Pushback::After(Duration::from_millis(u64::try_from(amount).unwrap())),
+        Err(_) if digits.bytes().all(|byte| byte == b'0') => Pushback::After(Duration::ZERO),
+        Err(_) => Pushback::Never,
+    }
 }
 
 /// Input: a line with the HTTP status, then header fields. There is exactly one outcome; only a

@@ -8,10 +8,7 @@
     unreachable_pub
 )]
 
-use std::cell::Cell;
-use std::panic;
 use std::sync::Arc;
-use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -19,6 +16,11 @@ use barewire::{Inbound, Replies, Request, Response, Server, ServerCall, Service,
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
+
+use panics::without_panics;
+
+#[path = "panics.rs"]
+mod panics;
 
 /// Input: a byte for how it is said, then what follows the preface. The lower bits of the first byte
 /// are the size of the pieces that arrive; the highest one says that the client does not read.
@@ -29,13 +31,12 @@ pub fn server_bytes(data: &[u8]) {
     let Some((manner, bytes)) = data.split_first() else {
         return;
     };
-    notice_panics();
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(async {
+    let conversation = async {
         let service = Bystander::default();
         let mut said = PREFACE.to_vec();
         said.extend(bytes);
@@ -51,8 +52,8 @@ pub fn server_bytes(data: &[u8]) {
         let heard = converse(&service, &[PREFACE, GOOD_CALL].concat(), GOOD_CALL.len()).await;
         // The message comes back in DATA, after its five bytes.
         assert!(heard.windows(7).any(|bytes| bytes == b"\x0a\x05hello"));
-    });
-    assert!(!PANICKED.get(), "a task panicked");
+    };
+    without_panics(|| runtime.block_on(conversation));
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -196,21 +197,4 @@ impl Service for Bystander {
             }
         })
     }
-}
-
-thread_local! {
-    static PANICKED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// A panic in a task goes no further than the task, so it is noticed where it begins.
-fn notice_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            PANICKED.set(true);
-            before(info);
-        }));
-    });
-    PANICKED.set(false);
 }

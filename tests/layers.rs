@@ -23,7 +23,8 @@ struct Layer {
 
 // Wider than the plan of the layers in these points: header names are values of `http`, so `spec`
 // names it; a `Request` holds its extensions and authority, so `call` does; interceptors open spans,
-// so `call` names `tracing`; messages are bounded by prost's trait wherever they are typed.
+// so `call` names `tracing`; messages are bounded by prost's trait wherever they are typed;
+// those that take long to decode take turns, by tokio's semaphore.
 const ROOT: &str = "(the crate's root)";
 const EVERYTHING: &str = "*";
 
@@ -33,7 +34,7 @@ const LAYERS: &[Layer] = &[
     Layer { name: "wire",      layers: &["spec"],                              crates: &["bytes", "http", "base64", "flate2", "thiserror"] },
     Layer { name: "inspect",   layers: &["spec"],                              crates: &["bytes", "flate2", "tokio::io", "serde_json", "prost_reflect"] },
     Layer { name: "transport", layers: &["spec", "wire"],                      crates: &["h2", "tokio", "tokio_util", "tokio_rustls", "rustls", "rustls_native_certs", "http", "bytes", "thiserror", "tracing", "socket2"] },
-    Layer { name: "call",      layers: &["wire", "transport"],                 crates: &["prost", "tokio::time", "bytes", "http", "tracing"] },
+    Layer { name: "call",      layers: &["wire", "transport"],                 crates: &["prost", "tokio::time", "tokio::sync", "tokio::task", "tokio::runtime", "bytes", "http", "tracing"] },
     Layer { name: "client",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "base64", "bytes", "http", "serde_json", "thiserror"] },
     Layer { name: "server",    layers: &["wire", "transport", "call"],         crates: &["tokio", "tracing", "prost", "http", "bytes", "socket2"] },
     Layer { name: "services",  layers: &[ROOT, "call", "server"],              crates: &["prost", "tokio", "prost_types", "tracing"] },

@@ -129,6 +129,7 @@ fn counter_of(config: &str, field: &str) -> Option<&'static str> {
         ("ClientHttp2Config", "max_header_list_size") => "max_metadata_size",
         (_, "accept_backoff_min" | "accept_backoff_max") => "accept_backoff",
         (_, "data_frame_budget") => "http2_budgets",
+        (_, "max_frame_size") => "http2_errors",
         (_, "keepalive_time") => "keepalive_timeout",
         (_, "min_ping_interval") => "max_ping_strikes",
         (_, field) => field,

@@ -6,8 +6,10 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Response;
+use super::long_work::{Work, most_decompressed};
 use super::message::{decode_message, decompress_message};
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
@@ -23,6 +25,8 @@ pub struct Inbound<M> {
     message_limit: usize,
     /// Of the message that was given out last.
     compressed: bool,
+    /// A message that waits for its turn, which may be given up and asked for again.
+    waiting: Option<RawMessage>,
     messages: PhantomData<fn() -> M>,
 }
 
@@ -81,6 +85,7 @@ impl<M: prost::Message + Default> Inbound<M> {
             source,
             message_limit,
             compressed: false,
+            waiting: None,
             messages: PhantomData,
         }
     }
@@ -106,11 +111,24 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// Safe. A message of which a part has come stays buffered, and the next call goes on with it.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
-        self.source.forget_last();
-        let Some(raw) = poll_fn(|cx| self.source.poll_message(cx)).await? else {
-            return Ok(None);
+        let raw = match self.waiting.take() {
+            Some(raw) => raw,
+            None => {
+                self.source.forget_last();
+                match poll_fn(|cx| self.source.poll_message(cx)).await? {
+                    Some(raw) => raw,
+                    None => return Ok(None),
+                }
+            }
         };
-        match self.decode(raw) {
+        self.compressed = raw.compressed;
+        let decoded = match self.source.sort(raw, self.message_limit) {
+            Ok(Work::Short(body)) => self.decode(body),
+            // Boxed, since it is rare: a stream that waits for messages should not keep the room.
+            Ok(Work::Long(raw)) => Box::pin(self.decode_in_turn(raw)).await,
+            Err(error) => Err(error.into()),
+        };
+        match decoded {
             Ok(message) => Ok(Some(message)),
             Err(status) => {
                 self.source.fail(&status);
@@ -191,12 +209,26 @@ impl<M: prost::Message + Default> Inbound<M> {
         Ok(message)
     }
 
-    fn decode(&mut self, raw: RawMessage) -> Result<M, Status> {
-        self.compressed = raw.compressed;
-        let body = decompress_message(raw, self.source.encoding(), self.message_limit)
-            .inspect_err(|error| self.source.count(error))?;
+    fn decode(&mut self, body: Bytes) -> Result<M, Status> {
         self.source.charge(&body)?;
         Ok(decode_message(body)?)
+    }
+
+    async fn decode_in_turn(&mut self, raw: RawMessage) -> Result<M, Status> {
+        self.source.charge_bytes(raw.body.len())?;
+        self.waiting = Some(raw);
+        let _turn = self.source.turn().await;
+        let Some(raw) = self.waiting.take() else {
+            unreachable!("nobody else could take it meanwhile");
+        };
+        if raw.compressed {
+            // Where there is no room for it, it is refused before the work is done.
+            let most = most_decompressed(raw.body.len()).min(self.message_limit);
+            self.source.charge_bytes(most)?;
+        }
+        let body = decompress_message(raw, self.source.encoding(), self.message_limit)
+            .inspect_err(|error| self.source.count(error))?;
+        self.decode(body)
     }
 }
 
@@ -287,6 +319,43 @@ impl Source {
             Self::Requests(requests) => requests.forget_last(),
             #[cfg(feature = "client")]
             Self::Responses(_) => {}
+        }
+    }
+
+    /// Whether a message takes long to decode. A client decodes all of them where it stands: it chose
+    /// its server.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be decompressed, which is counted if that is for a limit.
+    fn sort(&self, raw: RawMessage, limit: usize) -> Result<Work, WireError> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.sort(raw, limit),
+            #[cfg(feature = "client")]
+            Self::Responses(responses) => decompress_message(raw, responses.encoding(), limit)
+                .map(Work::Short)
+                .inspect_err(|error| responses.count(error)),
+        }
+    }
+
+    /// Counts a message that waits for its turn, or is being decompressed.
+    fn charge_bytes(&mut self, bytes: usize) -> Result<(), Status> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.charge_bytes(bytes),
+            #[cfg(feature = "client")]
+            Self::Responses(_) => Ok(()),
+        }
+    }
+
+    /// Waits for the turn of a message that takes long to decode.
+    async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Requests(requests) => requests.turn().await,
+            #[cfg(feature = "client")]
+            Self::Responses(_) => None,
         }
     }
 

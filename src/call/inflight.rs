@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::long_work::LongWork;
 use crate::transport::counters::Counters;
+use crate::transport::sync::atomic::{AtomicUsize, Ordering};
 use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
 use crate::wire::{Status, WireError};
 
@@ -14,6 +15,7 @@ pub(crate) struct InflightBytes {
     limit: usize,
     used: AtomicUsize,
     counters: Counters,
+    long_work: LongWork,
 }
 
 /// The share of one message, given back when it is dropped.
@@ -28,7 +30,13 @@ impl InflightBytes {
             limit,
             counters,
             used: AtomicUsize::new(0),
+            long_work: LongWork::new(),
         }
+    }
+
+    /// Where messages take turns that take long to decode.
+    pub(super) fn long_work(&self) -> &LongWork {
+        &self.long_work
     }
 
     /// Counts a message that is about to be decoded, by what it takes then.
@@ -41,7 +49,7 @@ impl InflightBytes {
     ///
     /// RESOURCE_EXHAUSTED if that is more than there may be.
     pub(crate) fn charge_message(self: &Arc<Self>, body: &[u8]) -> Result<Charge, Status> {
-        let share = self.limit / 4;
+        let share = self.quarter();
         let quick = self
             .take(decode_cost_limit(body.len()), share)
             .or_else(|| self.take(decode_cost_bound(body), share));
@@ -49,6 +57,11 @@ impl InflightBytes {
             Some(charge) => Ok(charge),
             None => self.charge(decode_cost(body)),
         }
+    }
+
+    /// So much may be held on a guess.
+    pub(super) fn quarter(&self) -> usize {
+        self.limit / 4
     }
 
     /// Counts so many bytes more.

@@ -82,6 +82,7 @@ fn append(
 ///
 /// INTERNAL if it is compressed and should not be, or badly; RESOURCE_EXHAUSTED if it is larger than
 /// `limit` once decompressed.
+#[inline]
 pub(crate) fn decompress_message(
     raw: RawMessage,
     encoding: Encoding,

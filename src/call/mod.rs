@@ -16,6 +16,11 @@ mod inbound;
 mod inflight;
 mod interception;
 mod interceptor;
+#[cfg_attr(
+    not(feature = "server"),
+    allow(dead_code, reason = "a client decodes each message where it stands")
+)]
+mod long_work;
 pub(crate) mod message;
 #[cfg(feature = "server")]
 mod received;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Inbound;
 use super::inbound::Source;
 use super::inflight::{Charge, InflightBytes};
+use super::long_work::Work;
 use crate::transport::recv::RecvHalf;
 use crate::wire::decode_cost::SCANNED_FROM;
 use crate::wire::{Encoding, RawMessage, Status, WireError};
@@ -43,8 +45,27 @@ impl Requests {
         self.charge = None;
     }
 
+    /// Whether a message takes long to decode.
+    pub(super) fn sort(&self, raw: RawMessage, limit: usize) -> Result<Work, WireError> {
+        Work::of(raw, self.encoding, limit).inspect_err(|error| self.count(error))
+    }
+
+    /// A message that waits for its turn is the reader's, though not decoded.
+    pub(super) fn charge_bytes(&mut self, bytes: usize) -> Result<(), Status> {
+        self.charge = None;
+        // What it takes in the end is counted then. A guess must not keep out what has room.
+        let bytes = bytes.min(self.inflight.quarter());
+        self.charge = Some(self.inflight.charge(bytes)?);
+        Ok(())
+    }
+
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.inflight.long_work().turn().await
+    }
+
     pub(super) fn charge(&mut self, body: &Bytes) -> Result<(), Status> {
         if body.len() >= SCANNED_FROM {
+            self.charge = None;
             self.charge = Some(self.inflight.charge_message(body)?);
         }
         Ok(())

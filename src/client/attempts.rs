@@ -34,8 +34,9 @@ use crate::transport::send::{Gone, SendHalf, Sent};
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::{Pushback, ResponseHeaders, Status, Trailers};
 
-/// Small messages are left to the connection while so many bytes wait for its turn.
-const WAITING_LIMIT: usize = 16 * 1024;
+/// Small messages are left to the connection while so many bytes wait for its turn. Less than a DATA
+/// frame takes, so that the last one still finds room there.
+const WAITING_LIMIT: usize = 15 * 1024;
 
 /// One stream of a call.
 pub(super) struct Attempt {
@@ -43,7 +44,7 @@ pub(super) struct Attempt {
     pub(super) reader: ResponseReader,
     /// Attempts that went before this one.
     previous: u32,
-    /// Messages handed over, counted from the first of the call.
+    /// Pieces of the request that were handed over, counted from the first of the call.
     sent: usize,
     /// Their bytes.
     sent_bytes: usize,
@@ -164,12 +165,12 @@ impl Attempts {
             .any(|attempt| !attempt.gone && attempt.is_up_to_date(replay))
     }
 
-    /// The attempt that is left, once there can be no other.
-    pub(super) fn last(&self) -> Option<&Attempt> {
-        self.running
-            .first()
-            .filter(|_| self.last)
-            .map(AsRef::as_ref)
+    /// The attempt that runs, if it is the only one.
+    pub(super) fn only(&self) -> Option<&Attempt> {
+        match &*self.running {
+            [attempt] if self.opening.is_empty() => Some(attempt),
+            _ => None,
+        }
     }
 
     /// Whether some attempt can send no more, so that its response is to be looked at.
@@ -354,7 +355,7 @@ impl Attempts {
             ahead: false,
             gone: false,
         });
-        attempt.send_request_of_one_message(replay);
+        attempt.send_request_of_one_piece(replay);
         self.running.push(attempt);
         self.opened = self.opened.saturating_add(1);
         self.keep_within_limits(replay);
@@ -511,35 +512,34 @@ impl Attempt {
     }
 
     /// Hands over as much as there is room for.
-    pub(super) fn write(&mut self, replay: &Replay, cx: &mut Context<'_>) {
+    pub(super) fn write(&mut self, replay: &mut Replay, cx: &mut Context<'_>) {
         while !self.gone && !self.is_up_to_date(replay) {
+            if !self.send.is_blocked() {
+                let Some(piece) = replay.piece(self.sent) else {
+                    self.finished = true;
+                    self.gone |= self.send.finish().is_err();
+                    return;
+                };
+                self.sent += 1;
+                self.sent_bytes = self.sent_bytes.wrapping_add(piece.len());
+                self.finished = replay.is_finished() && self.sent >= replay.end();
+                self.send.begin(piece, self.finished);
+            }
             match self.send.poll_send(cx) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => {
-                    self.gone = true;
-                    return;
-                }
+                Poll::Ready(Err(_)) => self.gone = true,
                 Poll::Pending => return,
-            }
-            if let Some((bytes, count)) = replay.joined(self.sent) {
-                self.sent += count;
-                self.sent_bytes = self.sent_bytes.wrapping_add(bytes.len());
-                self.finished = replay.is_finished() && self.sent >= replay.end();
-                self.send.begin(bytes, self.finished);
-            } else if replay.is_finished() && !self.finished {
-                self.finished = true;
-                self.gone |= self.send.finish().is_err();
             }
         }
     }
 
-    /// The request is one message, and is here: h2 may have it as a whole.
-    fn send_request_of_one_message(&mut self, replay: &Replay) {
-        if let Some(message) = replay.only() {
+    /// The request is one piece, and is here: h2 may have it as a whole.
+    fn send_request_of_one_piece(&mut self, replay: &mut Replay) {
+        if let Some(piece) = replay.only() {
             self.sent = 1;
-            self.sent_bytes = message.len();
+            self.sent_bytes = piece.len();
             self.finished = true;
-            match self.send.send_whole(message) {
+            match self.send.send_whole(piece) {
                 Ok(sent) => self.ahead = sent == Sent::Perhaps,
                 Err(Gone) => self.gone = true,
             }
@@ -554,7 +554,7 @@ impl Attempt {
         }
     }
 
-    /// How many messages were handed over, counted from the first of the call.
+    /// How many pieces of the request were handed over, counted from the first of the call.
     pub(super) fn handed_over(&self) -> usize {
         self.sent
     }

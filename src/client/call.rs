@@ -15,7 +15,7 @@ use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -86,7 +86,8 @@ impl Call {
         let span = call.span();
         let _inside = span.enter();
         if let Some(message) = request {
-            call.push(message);
+            call.count_message(message.len());
+            call.replay.push_apart(message);
             call.replay.finish();
         }
         if let Phase::Trying(attempts) = &mut call.phase
@@ -141,12 +142,16 @@ impl Call {
         }
     }
 
-    /// One more message is to be sent.
-    pub(super) fn push(&mut self, message: Bytes) {
-        if let Some(interception) = &mut self.interception {
-            interception.traffic.sent(message.len());
-        }
+    /// One more message is to be sent. Takes it out of `message`.
+    pub(super) fn push(&mut self, message: &mut BytesMut) {
+        self.count_message(message.len());
         self.replay.push(message);
+    }
+
+    fn count_message(&mut self, bytes: usize) {
+        if let Some(interception) = &mut self.interception {
+            interception.traffic.sent(bytes);
+        }
     }
 
     /// No more messages will be sent.
@@ -160,10 +165,16 @@ impl Call {
         self.replay.finish();
         match &mut self.phase {
             Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
-            Phase::Answered(attempt) => attempt.write(&self.replay, cx),
+            Phase::Answered(attempt) => attempt.write(&mut self.replay, cx),
             Phase::Ended(_) => {}
         }
         self.failure()
+    }
+
+    /// Whether one more message may be said at once, as [`Call::poll_room`] would find.
+    pub(super) fn has_room(&self) -> bool {
+        let attempt = self.attempt();
+        attempt.is_some_and(|attempt| attempt.takes_more(&self.replay)) && !self.timer.has_passed()
     }
 
     /// Waits until one more message may be said: a few may wait for the next turn of the connection
@@ -180,11 +191,11 @@ impl Call {
         })
     }
 
-    /// The attempt that is the call. While there may be others, nothing is left to the connection: to send
-    /// shows whether there must.
+    /// The attempt that is the call, as far as is known. While there are several, nothing is left to the
+    /// connection.
     fn attempt(&self) -> Option<&Attempt> {
         match &self.phase {
-            Phase::Trying(attempts) => attempts.last(),
+            Phase::Trying(attempts) => attempts.only(),
             Phase::Answered(attempt) => Some(attempt),
             Phase::Ended(_) => None,
         }
@@ -210,8 +221,7 @@ impl Call {
         match &mut self.phase {
             Phase::Trying(attempts) => attempts.write(&mut self.replay, cx),
             Phase::Answered(attempt) => {
-                attempt.write(&self.replay, cx);
-                self.replay.keep_from(attempt.handed_over());
+                attempt.write(&mut self.replay, cx);
             }
             Phase::Ended(_) => {}
         }
@@ -228,8 +238,7 @@ impl Call {
             let _ = self.poll_trying(cx);
         }
         if let Phase::Answered(attempt) = &mut self.phase {
-            attempt.write(&self.replay, cx);
-            self.replay.keep_from(attempt.handed_over());
+            attempt.write(&mut self.replay, cx);
         }
         if !self.is_sent() {
             return Poll::Pending;
@@ -269,12 +278,22 @@ impl Call {
         }
     }
 
+    /// The next message, if it is here in time: many come together, and those behind the first need not
+    /// look at all that a call may wait for.
+    fn message_at_hand(&mut self) -> Option<RawMessage> {
+        match &mut self.phase {
+            Phase::Answered(attempt) if !self.timer.has_passed() => {
+                attempt.reader.message_at_hand()
+            }
+            Phase::Trying(_) | Phase::Answered(_) | Phase::Ended(_) => None,
+        }
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
         ready!(self.poll_trying(cx));
         if let Phase::Answered(attempt) = &mut self.phase {
             // What was said and did not fit yet goes on its way.
-            attempt.write(&self.replay, cx);
-            self.replay.keep_from(attempt.handed_over());
+            attempt.write(&mut self.replay, cx);
             match ready!(attempt.reader.poll_message(cx)) {
                 Ok(Some(message)) => return Poll::Ready(Ok(Some(message))),
                 Ok(None) => {
@@ -456,7 +475,10 @@ impl Responses for Call {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<RawMessage>, Status>> {
-        self.within_limits(cx, Self::poll_next)
+        match self.message_at_hand() {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => self.within_limits(cx, Self::poll_next),
+        }
     }
 
     fn expect_one(&mut self) {

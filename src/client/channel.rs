@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::Authority;
@@ -256,7 +256,6 @@ fn connector(
         dialer,
         secure,
         http2: Arc::new(config.http2.clone()),
-        asked_too_often: AtomicU32::new(0),
         counters: Counters::new(),
     }
 }

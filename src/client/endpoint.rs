@@ -6,7 +6,8 @@
 //! Not every connection does so: a server that takes connections and closes them at once would be
 //! dialled without pause. A connection that ended within a second, and neither answered a call nor had
 //! one when it ended by GOAWAY, is replaced at once only twice in a row; the next one counts as a
-//! failure. grpc-go does not make this difference.
+//! failure. grpc-go does not make this difference. The same goes for one that a server sends away as it
+//! comes, before it could be used at all.
 //!
 //! Spec: gRPC Connection Backoff Protocol.
 
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 use super::pool::Shared;
 use crate::call::unwinding_future;
 use crate::transport::client_connection::{ClientConnection, Farewell};
-use crate::transport::connect::Address;
+use crate::transport::connect::{Address, ConnectError, Connector};
 use crate::transport::timer::after;
 use crate::wire::Status;
 
@@ -156,7 +157,7 @@ impl Attempt {
             async move {
                 // A dialer may be the user's. A panic is a failure like others, not the end of the
                 // task that would try again.
-                let connecting = shared.connector.connect(&address, limit);
+                let connecting = connect(&shared.connector, &address, limit);
                 match unwinding_future("the dialer", connecting).await {
                     Ok(outcome) => outcome.map_err(|error| error.to_status()),
                     Err(panicked) => {
@@ -172,4 +173,20 @@ impl Attempt {
             outcome: Box::pin(outcome),
         }
     }
+}
+
+/// Connects. A server that drains sends away also who comes in that moment; the next connection may
+/// reach another one behind the same address, and calls are not to notice.
+async fn connect(
+    connector: &Connector,
+    address: &Address,
+    limit: Duration,
+) -> Result<ClientConnection, ConnectError> {
+    for _ in 0..EARLY_ENDS_FORGIVEN {
+        match connector.connect(address, limit).await {
+            Err(error) if error.drained => {}
+            outcome => return outcome,
+        }
+    }
+    connector.connect(address, limit).await
 }

@@ -17,15 +17,14 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
-
-use tokio::sync::Notify;
 
 use super::balance::{Backend, Balancer, CallInfo, Picked};
 use super::connectivity::ConnectivityState;
 use crate::transport::counters::{Counter, Counters};
+use crate::transport::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::transport::sync::{Mutex, MutexGuard, Notify};
 use crate::wire::Status;
 
 /// What calls pick from.

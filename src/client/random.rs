@@ -4,8 +4,9 @@
 //! scattered over 64 bits. The counter is all there is to share, so one generator serves all tasks
 //! of a channel without a lock. Nothing here is fit for secrets.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::transport::seed::seed;
 
 /// A generator of numbers.
 #[derive(Debug)]
@@ -14,9 +15,9 @@ pub(crate) struct Random {
 }
 
 impl Random {
-    /// One that nobody can foresee: the system seeds the hash maps of the standard library.
+    /// One that nobody can foresee, unless a test does.
     pub(crate) fn new() -> Self {
-        Self::seeded(RandomState::new().hash_one(()))
+        Self::seeded(seed())
     }
 
     /// One that gives the same numbers for the same seed.

@@ -1,6 +1,15 @@
 //! What a call has said so far, for its next attempt.
+//!
+//! ```text
+//!   messages   m m m m m m m m M m m
+//!   pieces    [m m m m m|m m m|M|m m …      the last one grows
+//! ```
+//!
+//! Small messages are put together as they are said, so that they leave in one DATA frame. What an
+//! attempt was handed does not grow any more: each attempt stands between two pieces.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,18 +18,22 @@ use bytes::{Bytes, BytesMut};
 use super::channel::ChannelShared;
 use crate::transport::counters::Counter;
 
-/// So many bytes of small messages are sent as one: what every peer takes in a DATA frame.
-const JOINED_LIMIT: usize = 16 * 1024;
+/// The most that small messages make together: what every peer takes in a DATA frame.
+const PIECE_LIMIT: usize = 16 * 1024;
+/// Messages above this are not copied to where others are.
+const SMALL_MESSAGE: usize = 8 * 1024;
 
 /// The messages of a call, length-prefixed, in the order in which they were said.
 pub(super) struct Replay {
     channel: Arc<ChannelShared>,
-    /// The first that is kept. Most calls have no more than that.
+    /// The first piece that is kept. Most calls have no more than that.
     first: Option<Bytes>,
     more: VecDeque<Bytes>,
+    /// The piece that grows.
+    growing: BytesMut,
     /// Bytes of all messages that were said.
     said_bytes: usize,
-    /// Messages that are no longer kept: the call is committed, and its attempt has them.
+    /// Pieces that are no longer kept: the call is committed, and its attempt has them.
     dropped: usize,
     /// Bytes of those that are kept for further attempts.
     bytes: usize,
@@ -36,6 +49,7 @@ impl Replay {
             channel,
             first: None,
             more: VecDeque::new(),
+            growing: BytesMut::new(),
             said_bytes: 0,
             dropped: 0,
             bytes: 0,
@@ -44,19 +58,64 @@ impl Replay {
         }
     }
 
-    /// One more message was said.
-    pub(super) fn push(&mut self, message: Bytes) {
+    /// One more message was said. Takes it out of `message`.
+    pub(super) fn push(&mut self, message: &mut BytesMut) {
+        if message.len() > SMALL_MESSAGE {
+            return self.push_apart(mem::take(message).freeze());
+        }
+        self.count(message.len());
+        if self.growing.len() + message.len() > PIECE_LIMIT {
+            self.end_piece();
+        }
+        // The first message gets what it needs; the second shows that more will follow.
+        if self.growing.capacity() - self.growing.len() < message.len() {
+            let room = if self.growing.is_empty() {
+                message.len()
+            } else {
+                PIECE_LIMIT
+            };
+            self.growing.reserve(room);
+        }
+        self.growing.extend_from_slice(message);
+        message.clear();
+    }
+
+    /// One more message was said, which is a piece by itself.
+    pub(super) fn push_apart(&mut self, message: Bytes) {
+        self.count(message.len());
+        self.end_piece();
+        self.add(message);
+    }
+
+    fn count(&mut self, length: usize) {
         if !self.committed {
-            self.bytes += message.len();
+            self.bytes += length;
             self.channel
                 .replay_bytes
-                .fetch_add(message.len(), Ordering::Relaxed);
+                .fetch_add(length, Ordering::Relaxed);
         }
-        self.said_bytes = self.said_bytes.wrapping_add(message.len());
-        if self.first.is_none() {
-            self.first = Some(message);
+        self.said_bytes = self.said_bytes.wrapping_add(length);
+    }
+
+    /// What is said from here on belongs to another piece.
+    fn end_piece(&mut self) {
+        if self.growing.is_empty() {
+            return;
+        }
+        // The next pieces share what is left of the memory.
+        let piece = if self.growing.len() == self.growing.capacity() {
+            mem::take(&mut self.growing)
         } else {
-            self.more.push_back(message);
+            self.growing.split()
+        };
+        self.add(piece.freeze());
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        if self.first.is_none() {
+            self.first = Some(piece);
+        } else {
+            self.more.push_back(piece);
         }
     }
 
@@ -69,9 +128,14 @@ impl Replay {
         self.finished
     }
 
-    /// How many messages were said.
+    /// How many pieces were said.
     pub(super) fn end(&self) -> usize {
-        self.dropped + usize::from(self.first.is_some()) + self.more.len()
+        self.dropped + self.ended_pieces() + usize::from(!self.growing.is_empty())
+    }
+
+    /// Those that are kept and do not grow.
+    fn ended_pieces(&self) -> usize {
+        usize::from(self.first.is_some()) + self.more.len()
     }
 
     /// How many bytes were said after the first so many.
@@ -79,32 +143,30 @@ impl Replay {
         self.said_bytes.wrapping_sub(bytes)
     }
 
-    /// The messages from this number on, if they were said and are kept, and how many they are: the
-    /// first, and those behind it as far as they fit into a DATA frame with it.
-    pub(super) fn joined(&self, number: usize) -> Option<(Bytes, usize)> {
+    /// The piece of this number, if it was said and is kept. It grows no more; once the call is committed,
+    /// it is not kept either.
+    pub(super) fn piece(&mut self, number: usize) -> Option<Bytes> {
         let index = number.checked_sub(self.dropped)?;
-        let kept = || self.first.iter().chain(&self.more).skip(index);
-        let first = kept().next()?;
-        let mut length = first.len();
-        let fits = |message: &&Bytes| {
-            length = length.saturating_add(message.len());
-            length <= JOINED_LIMIT
-        };
-        let count = 1 + kept().skip(1).take_while(fits).count();
-        if count == 1 {
-            return Some((first.clone(), 1));
+        if index == self.ended_pieces() {
+            self.end_piece();
         }
-        let mut bytes = BytesMut::with_capacity(length.min(JOINED_LIMIT));
-        kept()
-            .take(count)
-            .for_each(|message| bytes.extend_from_slice(message));
-        Some((bytes.freeze(), count))
+        match index.checked_sub(1) {
+            None if self.committed => self.drop_first(),
+            None => self.first.clone(),
+            Some(index) => self.more.get(index).cloned(),
+        }
     }
 
-    /// The message of a request that consists of it alone.
-    pub(super) fn only(&self) -> Option<Bytes> {
-        let alone = self.dropped == 0 && self.more.is_empty() && self.finished;
-        self.first.clone().filter(|_| alone)
+    fn drop_first(&mut self) -> Option<Bytes> {
+        let first = mem::replace(&mut self.first, self.more.pop_front())?;
+        self.dropped += 1;
+        Some(first)
+    }
+
+    /// The request, if all of it was said and is one piece.
+    pub(super) fn only(&mut self) -> Option<Bytes> {
+        let alone = self.finished && self.dropped == 0 && self.end() == 1;
+        if alone { self.piece(0) } else { None }
     }
 
     /// More was said than may be kept.
@@ -128,7 +190,7 @@ impl Replay {
         }
     }
 
-    /// There will be no further attempt, and the one that is left has been handed the messages before
+    /// There will be no further attempt, and the one that is left has been handed the pieces before
     /// this number.
     pub(super) fn keep_from(&mut self, number: usize) {
         if !self.committed {
@@ -138,10 +200,7 @@ impl Replay {
             self.release();
             self.committed = true;
         }
-        while self.dropped < number && self.first.is_some() {
-            self.first = self.more.pop_front();
-            self.dropped += 1;
-        }
+        while self.dropped < number && self.piece(self.dropped).is_some() {}
     }
 
     fn release(&mut self) {

@@ -35,7 +35,6 @@ use super::pick::SubchannelState;
 use super::pool::Shared;
 use crate::transport::client_connection::Farewell;
 use crate::transport::connect::Address;
-use crate::transport::counters::Counter;
 use crate::wire::Status;
 
 /// A connection that ends sooner than this says little for its server.
@@ -302,10 +301,6 @@ impl Task {
     fn take_leave(&mut self, address: &Address, ended: &Open, farewell: &Farewell) {
         let why = &farewell.why;
         tracing::debug!(%address, %why, "connection left");
-        if farewell.too_many_pings {
-            self.shared.connector.counters.count(Counter::TooManyPings);
-            self.shared.connector.ask_less_often();
-        }
         // One that was ended in good order after a call did its part, however short it was.
         let was_used = ended.was_used || ended.lane.was_used();
         let in_order = farewell.goaway || !farewell.lost;

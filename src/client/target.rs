@@ -256,8 +256,9 @@ fn parse_without_scheme(text: &str) -> Result<Target, String> {
         ));
     }
     if text.starts_with(['/', '.']) {
+        let path = without_user(text);
         return Err(format!(
-            "is neither host nor URL; write unix:{text} if it is the path of a socket"
+            "is neither host nor URL; write unix:{path} if it is the path of a socket"
         ));
     }
     parse_name(Scheme::Dns, text, DEFAULT_PORT, None)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use super::call::Call;
 use crate::call::Responses;
@@ -83,11 +83,17 @@ impl SharedCall {
         })
     }
 
-    /// One more message is to be sent. Says whether that is the connection's to do from here on.
+    /// Whether one more message may be said at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.lock().has_room()
+    }
+
+    /// One more message is to be sent, which is taken out of `message`. Says whether that is the
+    /// connection's to do from here on.
     ///
     /// The first message since the connection's last turn is handed over at once; those that follow before
     /// its next one leave with each other.
-    pub(super) fn push(&self, message: Bytes) -> bool {
+    pub(super) fn push(&self, message: &mut BytesMut) -> bool {
         let mut call = self.lock();
         call.push(message);
         let Some(connection) = call.unsent() else {

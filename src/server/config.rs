@@ -38,14 +38,17 @@ pub struct ServerConfig {
     pub max_send_message: usize,
     /// Bytes of memory that request messages may take together while handlers have them, and unary
     /// replies until they are sent: RESOURCE_EXHAUSTED. What a request takes is estimated from its
-    /// fields before it is decoded; messages below 1 KiB do not count. Default 1 GiB.
+    /// fields before it is decoded; messages below 1 KiB do not count. Up to a quarter of it messages
+    /// are taken for the most that they could be, without a look at them, so that so much of it may be
+    /// held by messages that take far less. One that waits to be decoded, behind others that take long,
+    /// counts with its length. Default 1 GiB.
     pub max_inflight_message_bytes: usize,
-    /// Bytes that all connections together may hold: of requests that no handler has read, and of
-    /// replies that wait for the socket. Past it the connection with the most unread bytes is not read
-    /// from until there are fewer, and the requests that it left unread the longest end, one each
-    /// `stalled_stream_timeout`: RESOURCE_EXHAUSTED. At a quarter more the connection that holds the
-    /// most is closed: GOAWAY(ENHANCE_YOUR_CALM). Less than 64 KiB of a connection does not count.
-    /// Default 1 GiB.
+    /// Bytes that all connections together may hold: of requests that no handler has read, of messages
+    /// that are not whole, and of replies that wait for the socket. Past it the connection with the
+    /// most bytes of requests is not read from until there are fewer, and of its requests those that
+    /// were left unread or not whole the longest end, one each `stalled_stream_timeout`:
+    /// RESOURCE_EXHAUSTED. At a quarter more the connection that holds the most is closed:
+    /// GOAWAY(ENHANCE_YOUR_CALM). Less than 64 KiB of a connection does not count. Default 1 GiB.
     pub max_buffered_bytes: usize,
     /// How long the one message of a unary or server-streaming request may take to come:
     /// DEADLINE_EXCEEDED. Default 300 s.

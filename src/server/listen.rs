@@ -12,14 +12,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::config::ServerConfig;
-use crate::transport::Io;
 use crate::transport::counters::{Counter, Counters};
 use crate::transport::peer::PeerAddress;
+use crate::transport::{ByteStream, Io};
 
-/// What a server listens on: a TCP listener, a Unix one, or several of both. Made by `.into()`.
+/// What a server listens on: a TCP listener, a Unix one, several TCP ones, or a queue of byte streams
+/// that somebody else accepts. Made by `.into()`.
 #[derive(Debug)]
 pub struct Listeners {
     listeners: Vec<Listener>,
@@ -32,6 +34,7 @@ enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
+    Queue(Mutex<mpsc::Receiver<Io>>),
 }
 
 impl From<TcpListener> for Listeners {
@@ -50,6 +53,13 @@ impl From<Vec<TcpListener>> for Listeners {
 impl From<tokio::net::UnixListener> for Listeners {
     fn from(listener: tokio::net::UnixListener) -> Self {
         Self::of(vec![Listener::Unix(listener)])
+    }
+}
+
+/// Byte streams that come from elsewhere: other kinds of sockets, or pipes in memory.
+impl From<mpsc::Receiver<Box<dyn ByteStream>>> for Listeners {
+    fn from(queue: mpsc::Receiver<Box<dyn ByteStream>>) -> Self {
+        Self::of(vec![Listener::Queue(Mutex::new(queue))])
     }
 }
 
@@ -132,6 +142,17 @@ impl Listener {
                 io: Box::new(socket),
                 address: PeerAddress::Unix,
             }),
+            Self::Queue(queue) => {
+                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                match queue.poll_recv(cx) {
+                    Poll::Ready(Some(io)) => Poll::Ready(Ok(Accepted {
+                        io,
+                        address: PeerAddress::InProcess,
+                    })),
+                    // Nobody brings any more: those that there are go on.
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                }
+            }
         }
     }
 }

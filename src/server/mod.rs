@@ -3,6 +3,7 @@
 //! [`Server`] says what is served, `running` accepts and drains; `serve_call` takes one call from Request-Headers to Trailers,
 //! straight down; a [`Service`] is what generated code implements, with a [`ServerCall`] in hand.
 
+mod call_count;
 mod config;
 mod drain;
 mod listen;

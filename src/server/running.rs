@@ -1,13 +1,13 @@
 //! A server at work: its connections, its calls, and how it comes to an end.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use super::call_count::CallCount;
 use super::config::ServerConfig;
 use super::drain::{CutCall, DrainReport};
 use super::listen::{Accepted, AddressPermit, Listeners, PerAddress, Secure};
@@ -37,26 +37,6 @@ pub(super) struct ServerShared {
     /// and the server waits for them: what it reports is to be all.
     pub(super) untold: CallCount,
     cut: Mutex<Vec<CutCall>>,
-}
-
-/// How many calls there are, on all connections.
-#[derive(Default)]
-pub(super) struct CallCount {
-    pub(super) open: AtomicUsize,
-    pub(super) none_left: Notify,
-}
-
-impl CallCount {
-    async fn wait_for_none(&self) {
-        loop {
-            let none_left = self.none_left.notified();
-            // Looked at after the waiting began, so that the last call cannot end unseen between.
-            if self.open.load(Ordering::Acquire) == 0 {
-                return;
-            }
-            none_left.await;
-        }
-    }
 }
 
 /// The services of a server, sorted by name: for the few that there are, that finds one sooner than a
@@ -277,7 +257,7 @@ impl Running {
 
     /// Calls whose handlers are at work.
     pub(super) fn open_calls(&self) -> usize {
-        self.shared.calls.open.load(Ordering::Acquire)
+        self.shared.calls.open()
     }
 
     pub(super) async fn drain(self, calls_at_start: usize) -> DrainReport {

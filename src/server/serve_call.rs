@@ -12,7 +12,6 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use http::Extensions;
@@ -20,8 +19,9 @@ use http::request::Parts;
 use tokio::time::Instant;
 use tracing::{Instrument, Span};
 
+use super::call_count::CallPermit;
 use super::config::ReplyEncoding;
-use super::running::{CallCount, ServerShared};
+use super::running::ServerShared;
 use super::server_call::ServerCall;
 use crate::call::{
     CallEnd, CallStart, Deadline, Interception, LazyTimer, RequestParts, Side, Traffic, unwinding,
@@ -386,24 +386,5 @@ fn traffic(call: &OpenCall) -> Traffic {
         messages_sent: queue.messages,
         bytes_sent: queue.queued_bytes,
         attempts: 0,
-    }
-}
-
-/// One of the calls that a server may have at once.
-struct CallPermit<'a>(&'a CallCount);
-
-impl<'a> CallPermit<'a> {
-    fn take(calls: &'a CallCount, limit: usize) -> Option<Self> {
-        let before = calls.open.fetch_add(1, Ordering::Relaxed);
-        // Dropped at once where there is no room, which counts it down again.
-        Some(Self(calls)).filter(|_| before < limit)
-    }
-}
-
-impl Drop for CallPermit<'_> {
-    fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none_left.notify_waiters();
-        }
     }
 }

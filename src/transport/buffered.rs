@@ -12,7 +12,8 @@
 //! connection that holds little counts as nothing, and is never made to suffer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+
+use super::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// A share counts here in pieces of this size.
 const UNIT: usize = 64 * 1024;

@@ -16,15 +16,18 @@ pub struct ClientHttp2Config {
     /// Bytes a server may send on one stream before the caller takes them. Default 1 MiB.
     pub stream_window: u32,
     /// Bytes a server may send on all streams together before callers take them. At least four times
-    /// `stream_window`, so that one unread stream cannot starve the others. Default 32 MiB.
+    /// `stream_window`, so that one unread stream cannot starve the others. Once callers leave so much
+    /// unread, on 32 streams or more, all calls of the connection wait until one of these is read or
+    /// dropped. Default 32 MiB.
     pub connection_window: u32,
     /// The largest frame payload we accept, 16 KiB to 16 MiB; announced in SETTINGS. Default 16 KiB.
     pub max_frame_size: u32,
     /// Memory that unread DATA frames may cost h2 beyond their bytes, before it gives up on the
-    /// connection with GOAWAY(ENHANCE_YOUR_CALM). Default 64 MiB.
+    /// connection with GOAWAY(ENHANCE_YOUR_CALM): 256 bytes for a frame that is smaller than that. So
+    /// some 260,000 small frames that no caller reads end the connection. Default 64 MiB.
     pub data_frame_budget: usize,
-    /// Streams already reset that h2 remembers, so that late frames for them are no fault.
-    /// Default 10,000.
+    /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
+    /// others are answered RST_STREAM(STREAM_CLOSED). Default 10,000.
     pub max_concurrent_reset_streams: usize,
     /// How long h2 remembers them. Default 5 s.
     pub reset_stream_duration: Duration,

@@ -9,8 +9,7 @@
 //! the calls leave in h2, and writes when it has done all it can, so that the frames of many calls
 //! leave together.
 //!
-//! How many streams there may be at once is the server's to say, and to change. Calls wait for a slot
-//! in the order in which they came, and one that is given up leaves the queue.
+//! Calls wait for a slot in the order in which they came, and one that is given up leaves the queue.
 //!
 //! After GOAWAY no stream is opened here; those that the server still answers go on.
 //!
@@ -26,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Io;
@@ -38,6 +37,7 @@ use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::response_reader::ResponseReader;
 use super::send::SendHalf;
+use super::stream_slots::{Closed, StreamSlots};
 use super::timer::{after, poll_timer};
 use crate::spec::http2::{self, FRAME_HEAD_LENGTH, error as error_code, frame};
 use crate::wire::header_size::request_header_list_size;
@@ -60,15 +60,7 @@ pub(crate) struct ConnectionState {
     pub(super) counters: Counters,
     /// Responses with more header fields than we take.
     large_blocks: LargeBlocks,
-    /// Streams that may still be opened.
-    slots: Semaphore,
-    /// Streams to end before one of them gives its slot back: the server takes fewer than it did.
-    owed: AtomicUsize,
-    limit: AtomicUsize,
-    open: AtomicUsize,
-    waiting: AtomicUsize,
-    /// A call waits for a slot.
-    wanted: Notify,
+    slots: StreamSlots,
     accepting: AtomicBool,
     farewell: watch::Sender<Option<Farewell>>,
     /// Why the connection was cut, if the reason is ours.
@@ -93,8 +85,6 @@ pub(crate) struct Farewell {
     pub(crate) why: Cow<'static, str>,
     /// The words are those of the server's GOAWAY.
     pub(crate) goaway: bool,
-    /// The server says that we ask too often whether it is alive.
-    pub(crate) too_many_pings: bool,
     /// The connection is gone, and its streams with it.
     pub(crate) lost: bool,
 }
@@ -151,6 +141,9 @@ pub(crate) enum OpenError {
     /// The server sent it away before it had begun.
     #[error("{0}")]
     GoAway(Cow<'static, str>),
+    /// The same, and without a fault of anybody's: the server drains.
+    #[error("{0}")]
+    Drained(Cow<'static, str>),
     /// HTTP/2 was broken.
     #[error("{0}")]
     Http2(#[from] h2::Error),
@@ -164,6 +157,8 @@ pub(crate) enum OpenError {
 pub(crate) enum NotHttp2 {
     /// Nothing: it closed the connection.
     Closed,
+    /// Nothing: it reset the connection, which is how TCP closes one with unread bytes.
+    Reset,
     /// A response of HTTP/1.
     Http1,
     /// A TLS record.
@@ -215,7 +210,11 @@ impl ClientConnection {
             if let Poll::Ready(end) = Pin::new(&mut h2).poll(cx) {
                 // h2 keeps what was said to itself, and takes a GOAWAY without streams for an end.
                 if let Some(goaway) = &meter.lock().counts().goaway {
-                    return Poll::Ready(Err(OpenError::GoAway(Farewell::of(goaway).why)));
+                    let why = Farewell::of(goaway).why;
+                    return Poll::Ready(Err(match goaway.code {
+                        error_code::NO_ERROR => OpenError::Drained(why),
+                        _ => OpenError::GoAway(why),
+                    }));
                 }
                 return Poll::Ready(end.map_err(OpenError::from).and(Err(closed().into())));
             }
@@ -271,12 +270,7 @@ impl ClientConnection {
 
     /// How busy it is.
     pub(crate) fn load(&self) -> Load {
-        let state = &self.0.state;
-        Load {
-            open: state.open.load(Ordering::Relaxed),
-            limit: state.limit.load(Ordering::Relaxed),
-            waiting: state.waiting.load(Ordering::Relaxed),
-        }
+        self.0.state.slots.load()
     }
 
     /// Resolves when a call waits for a slot.
@@ -285,21 +279,13 @@ impl ClientConnection {
     ///
     /// Safe.
     pub(crate) async fn waiting_for_stream(&self) {
-        loop {
-            let wanted = self.0.state.wanted.notified();
-            if self.0.state.waiting.load(Ordering::Relaxed) > 0 {
-                return;
-            }
-            wanted.await;
-        }
+        self.0.state.slots.are_wanted().await;
     }
 
     /// The right to open a stream, if there is one without waiting.
     pub(crate) fn try_slot(&self) -> Option<Slot> {
         let state = &self.0.state;
-        state.slots.try_acquire().ok()?.forget();
-        state.open.fetch_add(1, Ordering::Relaxed);
-        Some(Slot(Arc::clone(state)))
+        state.slots.try_take().then(|| Slot(Arc::clone(state)))
     }
 
     /// The right to open a stream. First come, first served.
@@ -312,17 +298,11 @@ impl ClientConnection {
     ///
     /// Safe: whoever gives up leaves the queue.
     pub(crate) async fn slot(&self) -> Result<Slot, NotOpened> {
-        if let Some(slot) = self.try_slot() {
-            return Ok(slot);
-        }
         let state = &self.0.state;
-        let _waiting = Waiting::begin(state);
-        match state.slots.acquire().await {
-            Ok(permit) => permit.forget(),
-            Err(_) => return Err(NotOpened::Elsewhere),
+        match state.slots.take().await {
+            Ok(()) => Ok(Slot(Arc::clone(state))),
+            Err(Closed) => Err(NotOpened::Elsewhere),
         }
-        state.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Slot(Arc::clone(state)))
     }
 
     /// Opens a stream with these headers. They leave with what is sent next, or by themselves.
@@ -386,12 +366,7 @@ impl ConnectionState {
             config,
             counters,
             large_blocks,
-            slots: Semaphore::new(0),
-            owed: AtomicUsize::new(0),
-            limit: AtomicUsize::new(0),
-            open: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            wanted: Notify::new(),
+            slots: StreamSlots::new(),
             accepting: AtomicBool::new(true),
             farewell: watch::Sender::new(None),
             cut: OnceLock::new(),
@@ -533,19 +508,6 @@ impl ConnectionState {
         self.slots.close();
     }
 
-    /// The server takes so many streams at once. Called by the driver alone.
-    fn set_limit(&self, limit: usize) {
-        let before = self.limit.swap(limit, Ordering::Relaxed);
-        if let Some(more) = limit.checked_sub(before) {
-            let paid = take_up_to(&self.owed, more);
-            self.slots.add_permits(more - paid);
-        } else {
-            let fewer = before - limit;
-            let taken = self.slots.forget_permits(fewer);
-            self.owed.fetch_add(fewer - taken, Ordering::Relaxed);
-        }
-    }
-
     fn check_size(&self, request: &http::Request<()>) -> Result<(), NotOpened> {
         let limit = self.peer_header_limit.load(Ordering::Relaxed);
         if limit == 0 {
@@ -581,37 +543,9 @@ impl ConnectionState {
     }
 }
 
-/// Takes as much as there is, up to `wanted`; says how much.
-fn take_up_to(count: &AtomicUsize, wanted: usize) -> usize {
-    let taken = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-        Some(count.saturating_sub(wanted))
-    });
-    taken.map_or(0, |before| before.min(wanted))
-}
-
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        if take_up_to(&self.0.owed, 1) == 0 {
-            self.0.slots.add_permits(1);
-        }
-    }
-}
-
-/// Counts a call that waits for a slot, while it does.
-struct Waiting<'a>(&'a ConnectionState);
-
-impl<'a> Waiting<'a> {
-    fn begin(state: &'a ConnectionState) -> Self {
-        state.waiting.fetch_add(1, Ordering::Relaxed);
-        state.wanted.notify_waiters();
-        Self(state)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.slots.give_back();
     }
 }
 
@@ -621,7 +555,6 @@ impl Farewell {
         Self {
             why: why.into(),
             goaway: false,
-            too_many_pings: false,
             lost: false,
         }
     }
@@ -637,7 +570,6 @@ impl Farewell {
         Self {
             why: why.into(),
             goaway: true,
-            too_many_pings: *code == error_code::ENHANCE_YOUR_CALM && text.contains(TOO_MANY_PINGS),
             lost: false,
         }
     }
@@ -655,6 +587,8 @@ struct Driver {
     /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
     goaway_heard: Option<GoAway>,
+    /// The server said that we ask too often whether it is alive.
+    has_complained: bool,
     ping_sent_at: Option<Instant>,
     /// Nothing is left to do but to say GOAWAY.
     closing_since: Option<Instant>,
@@ -676,6 +610,7 @@ impl Driver {
             state,
             settings_followed: 0,
             goaway_heard: None,
+            has_complained: false,
             ping_sent_at: None,
             closing_since: None,
             timer: None,
@@ -695,7 +630,6 @@ impl Driver {
         self.state.say_farewell(Farewell {
             why,
             goaway: false,
-            too_many_pings: false,
             lost: true,
         });
         // Dropping h2 ends the streams that are left, which ask the state for the reason.
@@ -756,14 +690,24 @@ impl Driver {
             self.follow_settings();
         }
         if let Some(goaway) = goaway {
-            let farewell = Farewell::of(&goaway);
+            self.hear_of_pings(&goaway);
+            self.state.say_farewell(Farewell::of(&goaway));
             self.goaway_heard = Some(goaway);
-            if farewell.too_many_pings {
-                tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
-            }
-            self.state.say_farewell(farewell);
         }
         abuse
+    }
+
+    /// Counts a server that says we ask too often whether it is alive, be it with its first GOAWAY or a
+    /// later one: the channel's next connections ask half as often. gRFC A8.
+    fn hear_of_pings(&mut self, goaway: &GoAway) {
+        let complains = goaway.code == error_code::ENHANCE_YOUR_CALM
+            && goaway.text.contains(TOO_MANY_PINGS)
+            && !self.has_complained;
+        if complains {
+            self.has_complained = true;
+            self.state.counters.count(Counter::TooManyPings);
+            tracing::warn!(peer = %self.state.peer, "the server said GOAWAY: too many pings");
+        }
     }
 
     fn follow_settings(&mut self) {
@@ -775,6 +719,7 @@ impl Driver {
         };
         let own = usize::try_from(self.state.config.max_concurrent_streams).unwrap_or(usize::MAX);
         self.state
+            .slots
             .set_limit(self.h2.max_concurrent_send_streams().min(own));
         self.state
             .peer_header_limit
@@ -784,7 +729,7 @@ impl Driver {
     /// Acts on what has run out of time. Says whether h2 has new work.
     fn poll_timers(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
         let now = Instant::now;
-        let open = self.state.open.load(Ordering::Relaxed);
+        let open = self.state.slots.open();
         if self.state.released.load(Ordering::Acquire) && open == 0 {
             // A server that does not take our GOAWAY is not waited for.
             let since = *self.closing_since.get_or_insert_with(now);
@@ -851,7 +796,7 @@ impl Driver {
     // The task runs as soon as one call has something to send. If others are at work, it goes behind
     // them once, so that one write takes the frames of all.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
-        let open = self.state.open.load(Ordering::Relaxed);
+        let open = self.state.slots.open();
         let mut meter = self.meter.lock();
         if meter.has_joined() && open > 1 && !self.flush_next_turn {
             self.flush_next_turn = true;
@@ -892,6 +837,9 @@ fn poll_first_bytes(meter: &SharedMeter, cx: &mut Context<'_>) -> Poll<Result<()
     }
     match meter.poll_peek(cx, FRAME_HEAD_LENGTH) {
         Poll::Ready(Ok(bytes)) => Poll::Ready(NotHttp2::check(bytes).map_err(OpenError::NotHttp2)),
+        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+            Poll::Ready(Err(OpenError::NotHttp2(NotHttp2::Reset)))
+        }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
         Poll::Pending => Poll::Pending,
     }
@@ -916,7 +864,7 @@ impl NotHttp2 {
     /// What helps.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::Closed | Self::Junk => None,
+            Self::Closed | Self::Reset | Self::Junk => None,
             Self::Http1 => Some("gRPC needs HTTP/2; is this the port of a gRPC server?"),
             Self::Tls => Some("connect with https:// instead"),
         }
@@ -927,6 +875,7 @@ impl fmt::Display for NotHttp2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the peer closed the connection before it said anything",
+            Self::Reset => "the peer reset the connection before it said anything",
             Self::Http1 => "the peer answered HTTP/1.1",
             Self::Tls => "the peer speaks TLS",
             Self::Junk => "the peer's first bytes are not an HTTP/2 SETTINGS frame",

@@ -16,7 +16,8 @@ pub struct Http2Config {
     /// Streams, hence calls, that a peer may have open at once; announced in SETTINGS. One more is
     /// answered RST_STREAM(REFUSED_STREAM), which clients retry. Default 1,000.
     pub max_concurrent_streams: u32,
-    /// Bytes a peer may send on one stream before the handler takes them. Default 256 KiB.
+    /// Bytes a peer may send on one stream before the handler takes them; one more is answered
+    /// RST_STREAM(FLOW_CONTROL_ERROR). Default 256 KiB.
     pub stream_window: u32,
     /// Bytes a peer may send on all streams together before handlers take them. At least four times
     /// `stream_window`, so that one unread stream cannot starve the others. Default 16 MiB.
@@ -26,8 +27,8 @@ pub struct Http2Config {
     /// Memory that unread DATA frames may cost h2 beyond their bytes, before it gives up on the
     /// connection with GOAWAY(ENHANCE_YOUR_CALM). Default 32 MiB.
     pub data_frame_budget: usize,
-    /// Streams already reset that h2 remembers, so that late frames for them are no fault.
-    /// Default 1,000.
+    /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
+    /// others are answered RST_STREAM(STREAM_CLOSED). Default 1,000.
     pub max_concurrent_reset_streams: usize,
     /// How long h2 remembers them. Default 2 s.
     pub reset_stream_duration: Duration,

@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::client_config::ClientHttp2Config;
-use super::client_connection::{ClientConnection, OpenError};
+use super::client_connection::{ClientConnection, NotHttp2, OpenError};
 use super::counters::{Counter, Counters};
 use super::peer::{Peer, PeerAddress};
 use super::{ByteStream, Io};
@@ -70,8 +69,6 @@ pub(crate) struct Connector {
     pub(crate) dialer: Arc<dyn Dialer>,
     pub(crate) secure: Option<Arc<dyn SecureClient>>,
     pub(crate) http2: Arc<ClientHttp2Config>,
-    /// How often a server said that we ask too often whether it is alive.
-    pub(crate) asked_too_often: AtomicU32,
     pub(crate) counters: Counters,
 }
 
@@ -90,6 +87,8 @@ pub(crate) struct ConnectError {
     address: Address,
     why: Arc<str>,
     remedy: Option<&'static str>,
+    /// The server drains: another connection may find one that does not.
+    pub(crate) drained: bool,
 }
 
 impl Connector {
@@ -113,6 +112,7 @@ impl Connector {
             address: address.clone(),
             why: why.into(),
             remedy,
+            drained: false,
         };
         let late = |phase| {
             self.counters.count(Counter::ConnectTimeout);
@@ -145,26 +145,34 @@ impl Connector {
             .map_err(|_| late(phase))?
             .map_err(|error| {
                 let remedy = match &error {
+                    // Some servers have no alert for those who do not speak TLS.
+                    OpenError::NotHttp2(NotHttp2::Closed | NotHttp2::Reset)
+                        if self.secure.is_none() =>
+                    {
+                        Some("if it speaks TLS, connect with https:// instead")
+                    }
                     OpenError::NotHttp2(what) => what.remedy(),
-                    OpenError::GoAway(_) | OpenError::Http2(_) | OpenError::Io(_) => None,
+                    OpenError::GoAway(_)
+                    | OpenError::Drained(_)
+                    | OpenError::Http2(_)
+                    | OpenError::Io(_) => None,
                 };
-                failed(phase, error.to_string(), remedy)
+                ConnectError {
+                    drained: matches!(error, OpenError::Drained(_)),
+                    ..failed(phase, error.to_string(), remedy)
+                }
             })
     }
 }
 
 impl Connector {
-    /// From now on connections ask half as often whether the server is alive: one has complained.
-    /// gRFC A8.
-    pub(crate) fn ask_less_often(&self) {
-        self.asked_too_often.fetch_add(1, Ordering::Relaxed);
-    }
-
+    // Each complaint of a server has the connections from then on ask half as often whether it is alive.
+    // gRFC A8.
     fn http2(&self) -> Arc<ClientHttp2Config> {
-        let times = self.asked_too_often.load(Ordering::Relaxed);
+        let complaints = self.counters.of(Counter::TooManyPings);
         match self.http2.keepalive() {
-            Some(time) if times > 0 => {
-                let factor = 2_u32.saturating_pow(times);
+            Some(time) if complaints > 0 => {
+                let factor = 2_u32.saturating_pow(u32::try_from(complaints).unwrap_or(u32::MAX));
                 Arc::new(ClientHttp2Config {
                     keepalive_time: Some(time.saturating_mul(factor)),
                     ..ClientHttp2Config::clone(&self.http2)
@@ -189,6 +197,7 @@ impl fmt::Display for ConnectError {
             address,
             why,
             remedy,
+            drained: _,
         } = self;
         let what = match phase {
             ConnectPhase::Connect => "cannot connect to",

@@ -6,6 +6,7 @@ use std::task::{Context, Waker};
 
 use tokio::time::Instant;
 
+use super::buffered::Share;
 use super::config::Http2Config;
 use super::counters::{Counter, Counters};
 use super::peer::Peer;
@@ -27,6 +28,8 @@ pub(crate) struct ConnectionShared {
     peer_header_limit: AtomicUsize,
     pub(super) unread: Unread,
     pub(super) unsent: Unsent,
+    /// Of replies, what has found no room in h2.
+    waiting: Share,
     /// What others want of the connection, by the bits of [`Order`].
     orders: AtomicU8,
     /// The connection's task, to be woken when there is an order, or the window is full.
@@ -51,6 +54,7 @@ impl ConnectionShared {
                 Arc::clone(&server.buffered),
             ),
             unsent: Unsent::new(config.connection_send_buffer, Arc::clone(&server.buffered)),
+            waiting: Share::new(Arc::clone(&server.buffered)),
             orders: AtomicU8::new(0),
             task: Mutex::new(None),
             cancelled: Mutex::new(Bucket::new(config.cancelled_streams, opened_at)),
@@ -73,6 +77,11 @@ impl ConnectionShared {
         self.server.relieve(pressure);
     }
 
+    /// So many of them do not count against the window any more.
+    pub(super) fn left_window(&self, bytes: usize) {
+        self.unread.leave_window(bytes);
+    }
+
     /// So many of them were taken, or thrown away.
     pub(super) fn was_read(&self, bytes: usize) {
         self.server.relieve(self.unread.subtract(bytes));
@@ -88,9 +97,18 @@ impl ConnectionShared {
         self.server.relieve(self.unsent.left(bytes));
     }
 
+    /// Of a reply so many bytes wait for room in h2, where there were so many `before`.
+    pub(super) fn is_waiting(&self, before: usize, now: usize) {
+        let (_, pressure) = match now.checked_sub(before) {
+            Some(more) => self.waiting.add(more),
+            None => self.waiting.subtract(before - now),
+        };
+        self.server.relieve(pressure);
+    }
+
     /// Bytes that this connection makes us hold, as far as they count.
     pub(super) fn buffered(&self) -> usize {
-        self.unread.counted() + self.unsent.counted()
+        self.unread.counted() + self.unsent.counted() + self.waiting.counted()
     }
 
     pub(super) fn has_calls(&self) -> bool {

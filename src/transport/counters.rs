@@ -46,8 +46,8 @@ pub enum Counter {
     MaxConcurrentStreams,
     /// The server had all its calls: RESOURCE_EXHAUSTED.
     MaxConcurrentCalls,
-    /// A request was left unread while the connection's window was used up, or the server held too many
-    /// bytes: RESOURCE_EXHAUSTED.
+    /// A request was left unread while the connection's window was used up, or unread or not whole while
+    /// the server held too many bytes: RESOURCE_EXHAUSTED.
     StalledStreamTimeout,
     /// A connection was not read from for a while, since all of them together held too much.
     MaxBufferedBytes,
@@ -59,6 +59,8 @@ pub enum Counter {
     SendStallTimeout,
     /// The one message of a request did not come in time: DEADLINE_EXCEEDED.
     RequestReadTimeout,
+    /// A request went on for too long after its answer was complete: RST_STREAM(NO_ERROR).
+    EarlyAnswerLinger,
     /// Header bytes of a call were too many: RESOURCE_EXHAUSTED.
     MaxMetadataSize,
     /// Header fields of a call were too many: RESOURCE_EXHAUSTED.
@@ -130,7 +132,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::MaxConnections,
         Self::EvictIdleAfter,
         Self::MaxConnectionsPerIp,
@@ -152,6 +154,7 @@ impl Counter {
         Self::ConnectionSendBuffer,
         Self::SendStallTimeout,
         Self::RequestReadTimeout,
+        Self::EarlyAnswerLinger,
         Self::MaxMetadataSize,
         Self::MaxMetadataPairs,
         Self::PeerHeaderListSize,
@@ -212,6 +215,7 @@ impl Counter {
             Self::ConnectionSendBuffer => "connection_send_buffer",
             Self::SendStallTimeout => "send_stall_timeout",
             Self::RequestReadTimeout => "request_read_timeout",
+            Self::EarlyAnswerLinger => "early_answer_linger",
             Self::MaxMetadataSize => "max_metadata_size",
             Self::MaxMetadataPairs => "max_metadata_pairs",
             Self::PeerHeaderListSize => "peer_header_list_size",

@@ -22,6 +22,7 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+pub use super::seed::foresee;
 use super::timer::poll_timer;
 
 /// A byte stream with [`Faults`]. Without any it passes on what it gets.

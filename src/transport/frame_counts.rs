@@ -18,6 +18,9 @@ use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting
 /// Small enough to be charged by h2: it holds 256 bytes less the payload against the connection.
 const SMALL_DATA_FRAME: usize = 256;
 
+/// The last stream's id and an error code. RFC 9113 §6.8.
+const GOAWAY_WITHOUT_WORDS: usize = 8;
+
 /// Header blocks beyond those that are due. One stream may have too many of them, which is a fault of
 /// that stream only.
 const HEADER_BLOCK_SLACK: u64 = 10_000;
@@ -259,7 +262,7 @@ impl FrameCounts {
         before.is_some_and(|before| before < self.frames_answered) || self.pings.take(self.now)
     }
 
-    /// Where a GOAWAY just passed, how many bytes follow it.
+    /// Where a GOAWAY without words just passed, how many bytes follow it.
     pub(super) fn sent(&mut self, found: &Found<'_>) -> Option<usize> {
         match found {
             Found::Head(head) => {
@@ -292,7 +295,7 @@ impl FrameCounts {
                     let code = code.copied().map(u32::from_be_bytes);
                     let fault = code.filter(|code| *code != error_code::NO_ERROR);
                     self.fatal_goaway = self.fatal_goaway.or(fault);
-                    Some(*follow)
+                    (head.length == GOAWAY_WITHOUT_WORDS).then_some(*follow)
                 }
                 _ => None,
             },

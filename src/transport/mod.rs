@@ -16,13 +16,15 @@
 //! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
+//! | `sync` | locks and counters, so that a model checker can have its own |
 //! | `preface` | is this HTTP/2 at all? |
+//! | `stream_slots` | streams that a client may open |
 //! | `server_connection`, `connection_shared` | accepts streams; drain, age, idleness, keepalive |
 //! | `server_transport`, `open_connections`, `buffered` | what all connections of a server share |
 //! | `recv`, `unread` | bytes in, deframed, window given back |
 //! | `reply_queue`, `response_writer`, `send`, `unsent` | bytes out, in order, under flow control |
 //! | `errors` | what h2 says, as a status |
-//! | [`faults`] | a byte stream that breaks, for tests |
+//! | [`faults`], `seed` | a byte stream that breaks, and chance that can be foreseen, for tests |
 //! | `peer`, `phase` | who is there; what the server is doing |
 //! | `tls` | rustls, with ALPN `h2` (feature `tls`) |
 
@@ -63,6 +65,7 @@ pub(crate) mod reply_queue;
 pub(crate) mod response_reader;
 #[cfg(feature = "server")]
 pub(crate) mod response_writer;
+pub(crate) mod seed;
 pub(crate) mod send;
 #[cfg(feature = "server")]
 pub(crate) mod server_connection;
@@ -70,6 +73,9 @@ pub(crate) mod server_connection;
 pub(crate) mod server_stream;
 #[cfg(feature = "server")]
 pub(crate) mod server_transport;
+#[cfg(feature = "client")]
+mod stream_slots;
+pub(crate) mod sync;
 pub(crate) mod timer;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -1,6 +1,6 @@
 //! The connections of a server, for what has to be decided among all of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::meter::SharedMeter;
 /// All that are open, from SETTINGS on.
 #[derive(Default)]
 pub(crate) struct OpenConnections {
-    open: Mutex<HashMap<u64, Open>>,
+    open: Mutex<BTreeMap<u64, Open>>,
     last_id: AtomicU64,
 }
 
@@ -80,7 +80,7 @@ impl OpenConnections {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! A byte's window is given back when its message is taken. A message that is not whole yet is the
 //! exception: while the reader waits for it, its bytes are given back at once, or a message larger
-//! than the window could never become whole.
+//! than the window could never become whole. Until it is, nothing but the bound over all connections
+//! limits what such messages take.
 //!
 //! Spec: gRPC-HTTP2 §Data Frames; RFC 9113 §5.2.
 
@@ -50,7 +51,7 @@ struct RecvState {
     pump: Option<Waker>,
     /// The connection gave the stream up.
     evicted: bool,
-    /// Since when much was unread, or the last message taken if that is later.
+    /// Since when much was unread or unfinished, or the last message taken if that is later.
     held_since: Option<Instant>,
     /// Nobody reads any more: what comes is thrown away.
     discarding: bool,
@@ -58,6 +59,8 @@ struct RecvState {
     discarded: usize,
     /// Bytes that count against our windows.
     unreleased: usize,
+    /// The same, and those of a message that is not whole, which do not any more.
+    held: usize,
     /// Give back in pieces of this size while the reader is busy.
     release_step: usize,
     messages: u64,
@@ -84,6 +87,7 @@ impl RecvHalf {
             discarding: false,
             discarded: 0,
             unreleased: 0,
+            held: 0,
             release_step,
             messages: 0,
             bytes: 0,
@@ -107,6 +111,12 @@ impl RecvHalf {
     }
 
     /// Since when much is unread; `None` if not much is.
+    pub(super) fn unread_since(&self) -> Option<Instant> {
+        let state = self.lock();
+        state.held_since.filter(|_| state.is_much(state.unreleased))
+    }
+
+    /// Since when much is unread, or of a message that is not whole; `None` if not much is.
     pub(super) fn held_since(&self) -> Option<Instant> {
         self.lock().held_since
     }
@@ -177,9 +187,9 @@ impl RecvHalf {
         let mut state = self.lock();
         let stream = state.stream.take();
         // What is unread goes back with the stream.
-        state.connection.was_read(state.unreleased);
+        state.connection.left_window(state.unreleased);
         state.unreleased = 0;
-        state.held_since = None;
+        state.hold(0);
         if state.end.is_none() {
             state.end = Some(Err(status()));
         }
@@ -197,7 +207,7 @@ impl RecvHalf {
 }
 
 impl RecvState {
-    /// Says whether the stream now has much unread, and had not before.
+    /// Says whether the stream now holds much, and did not before.
     fn pump(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(stream) = &mut self.stream else {
             return false;
@@ -234,19 +244,19 @@ impl RecvState {
             return false;
         }
         self.unreleased += came;
+        self.held += came;
         self.connection.is_unread(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {
             self.discarded += came;
-            self.release_now(self.unreleased);
+            self.release_all();
         }
         // A reader in the pump's own task is polled right after the pump and needs no waking.
         let elsewhere = |reader: &mut Waker| !reader.will_wake(cx.waker());
         if let Some(reader) = self.reader.take_if(elsewhere) {
             reader.wake();
         }
-        let much = self.unreleased >= self.release_step.saturating_mul(2);
-        let begins = much && self.held_since.is_none();
+        let begins = self.is_much(self.held) && self.held_since.is_none();
         if begins {
             self.held_since = Some(Instant::now());
         }
@@ -258,7 +268,7 @@ impl RecvState {
             self.discarding = true;
             self.discarded = self.deframer.buffered();
             self.deframer = Deframer::new(0);
-            self.release_now(self.unreleased);
+            self.release_all();
         }
     }
 
@@ -271,19 +281,21 @@ impl RecvState {
             if self.held_since.is_some() {
                 self.held_since = Some(Instant::now());
             }
+            // It was the one that had begun.
+            if self.held > self.unreleased {
+                self.hold(self.unreleased);
+            }
             self.release(self.deframer.buffered());
             return Poll::Ready(Ok(Some(message)));
         }
         match &self.end {
             None => {
-                // A reader that waits has taken every whole message; what is left is the beginning
-                // of one.
-                self.release_now(self.unreleased);
+                self.release_all();
                 self.reader = Some(cx.waker().clone());
                 Poll::Pending
             }
             Some(Ok(())) => {
-                self.release_now(self.unreleased);
+                self.release_all();
                 self.deframer.finish()?;
                 Poll::Ready(Ok(None))
             }
@@ -296,22 +308,41 @@ impl RecvState {
         let releasable = self.unreleased.saturating_sub(still_buffered);
         if releasable >= self.release_step {
             self.release_now(releasable);
+            self.hold(self.unreleased);
+        }
+    }
+
+    /// Gives back all the window there is. What is still buffered is the beginning of a message, since a
+    /// reader that waits has taken every whole one.
+    fn release_all(&mut self) {
+        if self.unreleased > 0 {
+            self.release_now(self.unreleased);
+        }
+        let buffered = self.deframer.buffered();
+        if self.held > buffered {
+            self.hold(buffered);
         }
     }
 
     fn release_now(&mut self, length: usize) {
-        if length == 0 {
-            return;
-        }
         if let Some(stream) = &mut self.stream {
             // Fails only for more than was received, which `unreleased` rules out.
             let _ = stream.flow_control().release_capacity(length);
         }
-        let length = length.min(self.unreleased);
         self.unreleased -= length;
-        self.connection.was_read(length);
-        if self.unreleased < self.release_step.saturating_mul(2) {
+        self.connection.left_window(length);
+    }
+
+    /// No more than so much is held any more.
+    fn hold(&mut self, bytes: usize) {
+        self.connection.was_read(self.held - bytes);
+        self.held = bytes;
+        if !self.is_much(bytes) {
             self.held_since = None;
         }
+    }
+
+    fn is_much(&self, bytes: usize) -> bool {
+        bytes >= self.release_step.saturating_mul(2)
     }
 }

@@ -11,12 +11,12 @@
 use std::any::Any;
 #[cfg(feature = "client")]
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
-use tokio::sync::Notify;
 
+use super::sync::{Mutex, MutexGuard, Notify};
 use crate::wire::{Encoding, Metadata, Status};
 
 /// A handler may queue its next message while less than this waits, here and in the writer.

@@ -56,8 +56,6 @@ struct Messages {
     deframer: Deframer,
     /// The last DATA frame came; trailers may follow.
     ended: bool,
-    /// What cut the messages off, to be told once those that are whole have been taken.
-    failure: Option<Status>,
     /// Bytes that count against our windows.
     unreleased: usize,
     /// Give back in pieces of this size while the reader is busy.
@@ -213,7 +211,6 @@ impl ResponseReader {
                     http_status,
                     deframer: Deframer::new(self.message_limit),
                     ended: false,
-                    failure: None,
                     unreleased: 0,
                     release_step: self.connection.stream_window() / 4,
                 };
@@ -244,6 +241,18 @@ impl ResponseReader {
         .inspect_err(|error| self.connection.counters.count_received(error))
     }
 
+    /// The next message, if it is here already.
+    pub(crate) fn message_at_hand(&mut self) -> Option<RawMessage> {
+        let Part::Messages(messages, _) = &mut self.part else {
+            return None;
+        };
+        // A message that breaks the framing does so again when it is asked for.
+        let message = messages.deframer.next_message().ok()??;
+        self.messages += 1;
+        messages.release(messages.deframer.buffered());
+        Some(message)
+    }
+
     /// The next message; `None` when the last one has been taken, and trailers are to be read.
     ///
     /// # Errors
@@ -270,16 +279,22 @@ impl ResponseReader {
                     return Poll::Ready(Err(error.into()));
                 }
             }
-            if let Some(failure) = messages.failure.take() {
-                self.part = Part::Over;
-                return Poll::Ready(Err(failure));
-            }
             if messages.ended {
                 return Poll::Ready(Ok(None));
             }
-            // What is left is the beginning of a message.
-            messages.release_now(messages.unreleased);
-            self.bytes += ready!(messages.poll_fill(cx, self.id, &self.connection));
+            match messages.poll_fill(cx) {
+                Poll::Ready(Ok(came)) => self.bytes += came,
+                Poll::Ready(Err(error)) => {
+                    let failure = failure_after_head(&error, self.id, &self.connection);
+                    self.part = Part::Over;
+                    return Poll::Ready(Err(failure));
+                }
+                Poll::Pending => {
+                    // What is left is the beginning of a message.
+                    messages.release_now(messages.unreleased);
+                    return Poll::Pending;
+                }
+            }
         }
     }
 
@@ -320,30 +335,18 @@ impl ResponseReader {
 }
 
 impl Messages {
-    /// Takes what h2 holds. Ready, with the count of its bytes, when something came or the end did.
-    fn poll_fill(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: u32,
-        connection: &ConnectionState,
-    ) -> Poll<u64> {
-        let mut came = 0;
-        while !self.ended && self.failure.is_none() {
-            match self.stream.poll_data(cx) {
-                Poll::Ready(Some(Ok(chunk))) => {
-                    came += chunk.len();
-                    self.deframer.push(chunk);
-                }
-                Poll::Ready(None) => self.ended = true,
-                Poll::Ready(Some(Err(error))) => {
-                    self.failure = Some(failure_after_head(&error, id, connection));
-                }
-                Poll::Pending if came > 0 => break,
-                Poll::Pending => return Poll::Pending,
-            }
-        }
+    /// Takes one chunk of what h2 holds, so that the messages in it can be taken from where they are: of
+    /// several, all but the last would be copied. Ready, with the count of its bytes, when one came or the
+    /// end did.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<u64, h2::Error>> {
+        let Some(chunk) = ready!(self.stream.poll_data(cx)).transpose()? else {
+            self.ended = true;
+            return Poll::Ready(Ok(0));
+        };
+        let came = chunk.len();
+        self.deframer.push(chunk);
         self.unreleased += came;
-        Poll::Ready(u64::try_from(came).unwrap_or(0))
+        Poll::Ready(Ok(u64::try_from(came).unwrap_or(0)))
     }
 
     // In steps, since each release takes h2's lock.

@@ -33,6 +33,8 @@ pub(crate) struct ResponseWriter {
     connection: Arc<ConnectionShared>,
     /// Waits until the connection has room.
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Bytes that wait for room, here and in the queue, as they were last counted.
+    waiting: usize,
 }
 
 impl ResponseWriter {
@@ -49,6 +51,7 @@ impl ResponseWriter {
             content_type,
             connection,
             room: None,
+            waiting: 0,
         }
     }
 
@@ -57,13 +60,26 @@ impl ResponseWriter {
     }
 
     /// Lets go of the stream.
-    pub(crate) fn into_connection(self) -> Arc<ConnectionShared> {
+    pub(crate) fn into_connection(mut self) -> Arc<ConnectionShared> {
+        self.count_waiting(0);
         self.connection
     }
 
     /// Writes what is queued, as far as there is room. Says whether a handler that waits for room in
     /// the queue is to be polled again. Wakes `cx` when there is more to do.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        let room_made = self.write_queued(cx)?;
+        if self.is_blocked() {
+            let half_written = self.body.as_ref().map_or(0, SendHalf::pending_bytes);
+            let queued = self.queue.lock().bytes.len();
+            self.count_waiting(half_written + queued);
+        } else if self.waiting > 0 {
+            self.count_waiting(0);
+        }
+        Ok(room_made)
+    }
+
+    fn write_queued(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         let mut room_made = false;
         loop {
             match self.poll_send(cx) {
@@ -117,6 +133,11 @@ impl ResponseWriter {
             connection.count(Counter::SendStallTimeout);
         }
         polled
+    }
+
+    fn count_waiting(&mut self, bytes: usize) {
+        self.connection.is_waiting(self.waiting, bytes);
+        self.waiting = bytes;
     }
 
     /// Ready when the client is gone.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
 use super::connection_shared::ConnectionShared;
+use super::counters::Counter;
 use super::recv::RecvHalf;
 use super::reply_queue::ReplyQueue;
 use super::response_writer::ResponseWriter;
@@ -144,4 +145,7 @@ pub(crate) async fn read_to_end(recv: &RecvHalf, connection: &ConnectionShared) 
     let discarded = poll_fn(|cx| recv.poll_discard(cx, limit));
     // Out of time is as good an end as any.
     let _ = timeout(connection.config.early_answer_linger, discarded).await;
+    if !recv.has_ended() {
+        connection.count(Counter::EarlyAnswerLinger);
+    }
 }

@@ -10,9 +10,11 @@
 //!               └──── looks again ────┘
 //! ```
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Wake, Waker};
+
+use super::sync::atomic::{AtomicU8, Ordering};
+use super::sync::{Mutex, MutexGuard};
 
 /// The task is at work.
 const AT_WORK: u8 = 1;
@@ -75,7 +77,7 @@ impl Turn {
 }
 
 impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waker> {
+    fn lock(&self) -> MutexGuard<'_, Waker> {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,9 +12,8 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use super::buffered::{Buffered, Pressure, Share};
+use super::sync::Notify;
 
 /// What all streams of a connection have unsent.
 pub(crate) struct Unsent {

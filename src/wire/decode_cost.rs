@@ -10,7 +10,11 @@
 //! comes before bytes that are no field counts as well: it is decoded before they are found.
 //!
 //! Numbers are not counted. A list of them takes at most eight bytes for one, or twice that while it
-//! grows.
+//! grows. A list of one element has room for four.
+//!
+//! One kind of field costs more than all this says. prost takes the entries of a map for length-delimited
+//! whatever their keys say, and what they say is all that the scan has to go by. So a peer can hide what
+//! lies in a map, or behind it, from a server whose requests have maps.
 //!
 //! To scan takes longer than to decode. Where the most that a message can cost is little enough, that
 //! will do: [`decode_cost_limit`] knows it from the length, [`decode_cost_bound`] from a glance at

@@ -269,7 +269,7 @@ impl Deframer {
     }
 
     /// How large the buffer should be to hold `length` bytes and grow well: room for the whole
-    /// message, but at most 64 KiB or twice what really came. Where whole messages pile up, twice what
+    /// message, but at most 65 KiB or twice what really came. Where whole messages pile up, twice what
     /// came: with less, each chunk would move all that lies there.
     fn wanted_capacity(&self, length: usize, newest: &[u8]) -> usize {
         let first = if self.buffer.is_empty() {
@@ -327,5 +327,6 @@ fn total_length(length: [u8; 4]) -> usize {
     length.saturating_add(PREFIX_LENGTH)
 }
 
-/// The most memory that the first bytes of a message can claim for those that follow.
-const FIRST_ALLOCATION_LIMIT: usize = 64 * 1024;
+/// The most memory that the first bytes of a message can claim for those that follow. A payload of
+/// 64 KiB has a few bytes around it, and is not worth a second allocation for them.
+const FIRST_ALLOCATION_LIMIT: usize = 65 * 1024;

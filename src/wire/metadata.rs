@@ -391,7 +391,12 @@ pub(super) fn check_binary(name: &str, value: &HeaderValue) -> Result<(), WireEr
 
 /// Decodes a `-bin` value, part by part. Parts that are not base64 are left out.
 pub(super) fn decode_list(value: &HeaderValue) -> impl Iterator<Item = Bytes> {
-    parts(value).filter_map(|part| BASE64.decode(part).ok().map(Bytes::from))
+    decode_parts(value).flatten()
+}
+
+/// Decodes a `-bin` value, part by part. `None` stands for one that is not base64.
+pub(super) fn decode_parts(value: &HeaderValue) -> impl Iterator<Item = Option<Bytes>> {
+    parts(value).map(|part| BASE64.decode(part).ok().map(Bytes::from))
 }
 
 fn parts(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {

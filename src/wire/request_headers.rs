@@ -154,12 +154,17 @@ impl RequestHeaders {
             }
         };
         headers.reserve(self.metadata.capacity());
-        // A field that says "not compressed" would only cost bytes.
-        if self.encoding != Encoding::Identity {
-            headers.insert(ENCODING, self.encoding.header_value());
-        }
-        if self.accept_encoding != AcceptEncoding::IDENTITY {
-            headers.insert(ACCEPT_ENCODING, self.accept_encoding.header_value());
+        let as_usual = self.encoding == Encoding::Identity
+            && self.accept_encoding == AcceptEncoding::SUPPORTED;
+        if !as_usual {
+            headers.remove(ACCEPT_ENCODING);
+            // A field that says "not compressed" would only cost bytes.
+            if self.encoding != Encoding::Identity {
+                headers.insert(ENCODING, self.encoding.header_value());
+            }
+            if self.accept_encoding != AcceptEncoding::IDENTITY {
+                headers.insert(ACCEPT_ENCODING, self.accept_encoding.header_value());
+            }
         }
         self.metadata.append_to(&mut headers);
         // It is the library's to say, whatever the application has in its metadata.
@@ -320,12 +325,16 @@ struct Heads {
 
 impl Heads {
     fn new(content_type: ContentType) -> Self {
-        let fields = [
+        let mut fields = vec![
             (TIMEOUT, HeaderValue::from_static("")),
             (TE, HeaderValue::from_static(TRAILERS)),
             (CONTENT_TYPE, content_type.header_value()),
             (USER_AGENT, OWN_NAME),
         ];
+        let supported = AcceptEncoding::SUPPORTED;
+        if supported != AcceptEncoding::IDENTITY {
+            fields.push((ACCEPT_ENCODING, supported.header_value()));
+        }
         Self {
             untimed: fields.iter().skip(1).cloned().collect(),
             timed: fields.into_iter().collect(),

@@ -21,7 +21,7 @@ use crate::spec::grpc::{STATUS_DETAILS, STATUS_DETAILS_CODE_FIELD};
 use crate::spec::protobuf::{
     FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, VARINT_BYTES_LIMIT, WIRE_TYPE_BITS,
 };
-use crate::wire::metadata::decode_list;
+use crate::wire::metadata::decode_parts;
 use crate::wire::status::Code;
 
 /// The details in trailers, if there are any that go with the code.
@@ -29,9 +29,9 @@ pub(super) fn read_details(trailers: &HeaderMap, code: Code) -> Option<Bytes> {
     let mut values = trailers
         .get_all(STATUS_DETAILS)
         .into_iter()
-        .flat_map(decode_list);
-    // Of two, neither can be trusted.
-    let (Some(details), None) = (values.next(), values.next()) else {
+        .flat_map(decode_parts);
+    // Of two, neither can be trusted, though only one can be read.
+    let (Some(Some(details)), None) = (values.next(), values.next()) else {
         return None;
     };
     details_agree(&details, code).then_some(details)

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::Interest;
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -190,6 +190,12 @@ impl Attacker {
             self.send(&frame(DATA, 0, stream, piece)).await?;
         }
         Ok(())
+    }
+
+    /// Ends its own direction.
+    pub async fn say_no_more(&mut self) {
+        // The server may have been faster.
+        let _ = self.io.shutdown().await;
     }
 
     /// Sends it again and again.

@@ -20,16 +20,17 @@ const STREAMING_OUTPUT: &str = "/grpc.testing.TestService/StreamingOutputCall";
 /// So many bombs go off at once, on each connection.
 const BOMBS: usize = 10;
 
+/// Streams that are refused while their data is on the way are reset. After thousands of those a
+/// connection is drained, and after thousands more it is closed.
+const ENDS: &[&str] = &["open", "GOAWAY 0", "GOAWAY 11 too_many_internal_resets"];
+
 pub fn attacks() -> Vec<Attack> {
     vec![
         Attack {
             prepare: make_zeros,
-            ..Attack::new(
-                "compression_bomb",
-                Cost::Bomb,
-                &["open", "GOAWAY 11 too_many_internal_resets"],
-                |attacker| Box::pin(compression_bomb(attacker)),
-            )
+            ..Attack::new("compression_bomb", Cost::Bomb, ENDS, |attacker| {
+                Box::pin(compression_bomb(attacker))
+            })
         },
         Attack {
             server: Victim::Interop,
@@ -37,9 +38,7 @@ pub fn attacks() -> Vec<Attack> {
             ..Attack::new(
                 "amplification_by_tiny_fields",
                 Cost::Bomb,
-                // Streams that are refused while their data is on the way are reset, and thousands of
-                // those on one connection are enough.
-                &["open", "GOAWAY 11 too_many_internal_resets"],
+                ENDS,
                 |attacker| Box::pin(tiny_fields(attacker)),
             )
         },

@@ -48,12 +48,12 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new("slow_body", Cost::Unread, &["open"], |attacker| {
             Box::pin(slow_body(attacker))
         }),
-        Attack {
-            lacks: Some("a bound on what all calls hold of messages that are not whole"),
-            ..Attack::new("unfinished_messages", Cost::Bomb, &["open"], |attacker| {
-                Box::pin(unfinished_messages(attacker))
-            })
-        },
+        Attack::new(
+            "unfinished_messages",
+            Cost::Buffered,
+            &["open", "GOAWAY 11 too_many_bytes_buffered"],
+            |attacker| Box::pin(unfinished_messages(attacker)),
+        ),
     ]
 }
 

@@ -37,14 +37,19 @@ mod canary;
 mod connections;
 mod floods;
 mod headers;
+mod malformed;
 mod memory;
 mod windows;
 
+#[path = "../calls/chance.rs"]
+mod chance;
 #[path = "../client/support/frames.rs"]
 mod frames;
 #[allow(dead_code, reason = "it is shared with the tests of the command")]
 #[path = "../cli/identity.rs"]
 mod identity;
+#[path = "../calls/mutants.rs"]
+mod mutants;
 #[allow(dead_code, reason = "it is shared with the tests of the command")]
 #[path = "../cli/process.rs"]
 mod process;
@@ -82,8 +87,6 @@ pub struct Attack {
     ends: &'static [&'static str],
     /// Makes what takes long to make.
     prepare: fn(),
-    /// What the server lacks to withstand it. Until then it runs only with `-- --ignored`.
-    lacks: Option<&'static str>,
     /// What an attacker does with a connection. Done again and again, with a new one each time.
     round: fn(&mut Attacker) -> Round<'_>,
 }
@@ -104,10 +107,14 @@ pub enum Victim {
 /// How much memory an attack may cost the server.
 #[derive(Clone, Copy)]
 pub enum Cost {
+    /// What is given up soon.
+    Malformed,
     /// Frames that carry nothing.
     Control,
-    /// What was sent and is not read, on either side.
+    /// What was sent and is not read, on either side, within the bounds of ten connections.
     Unread,
+    /// The same where only `max_buffered_bytes` bounds it, and the quarter more at which it cuts.
+    Buffered,
     /// Little that becomes much.
     Bomb,
 }
@@ -115,9 +122,10 @@ pub enum Cost {
 impl Cost {
     fn limit(self) -> u64 {
         match self {
+            Self::Malformed => 16 * MIB,
             Self::Control => 64 * MIB,
             Self::Unread => 600 * MIB,
-            Self::Bomb => 1_280 * MIB,
+            Self::Buffered | Self::Bomb => 1_280 * MIB,
         }
     }
 }
@@ -135,11 +143,10 @@ fn main() -> ExitCode {
         windows::attacks(),
         bombs::attacks(),
         connections::attacks(),
+        malformed::attacks(),
     ];
-    let trials = attacks.into_iter().flatten().map(|attack| {
-        let is_lost = attack.lacks.is_some();
-        Trial::test(attack.name, move || run(&attack)).with_ignored_flag(is_lost)
-    });
+    let attacks = attacks.into_iter().flatten();
+    let trials = attacks.map(|attack| Trial::test(attack.name, move || run(&attack)));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
@@ -172,7 +179,6 @@ impl Attack {
             cost,
             ends,
             prepare: || {},
-            lacks: None,
             round,
         }
     }
@@ -214,9 +220,6 @@ impl Attack {
             ));
         }
         problems.extend(last_words);
-        if !problems.is_empty() {
-            problems.extend(self.lacks.map(|what| format!("the server lacks {what}")));
-        }
         (report(duration, grown, &song, &toll), problems)
     }
 
@@ -341,11 +344,11 @@ fn report(duration: Duration, grown: Option<u64>, song: &Song, toll: &Toll) -> S
 }
 
 /// An attack that lasts so long is a measurement.
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 /// What p99 is to be then.
 const GOAL: Duration = Duration::from_millis(250);
 
-fn duration() -> Duration {
+pub fn duration() -> Duration {
     let on_ci = env::var("CI").is_ok_and(|value| value == "true");
     let seconds = number("BAREWIRE_ATTACK_SECONDS").unwrap_or(if on_ci { 5 } else { 1 });
     Duration::from_secs(seconds)

@@ -24,12 +24,9 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new("tiny_windows", Cost::Unread, &["open"], |attacker| {
             Box::pin(tiny_windows(attacker))
         }),
-        Attack {
-            lacks: Some("a bound on what all streams of a connection have waiting in h2"),
-            ..Attack::new("never_reading", Cost::Unread, &["open"], |attacker| {
-                Box::pin(never_reading(attacker))
-            })
-        },
+        Attack::new("never_reading", Cost::Unread, &["open"], |attacker| {
+            Box::pin(never_reading(attacker))
+        }),
     ]
 }
 

@@ -1,25 +1,14 @@
 //! The inputs of the fuzz target `server_bytes`, replayed, and what chance makes of them and of frames.
 
-use std::fs;
-use std::path::Path;
+use std::env;
 
 use crate::chance::Chance;
+use crate::mutants::{inputs, mutate};
 use crate::server_oracle::server_bytes;
 use crate::support::{
     ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, block, encoded, frame,
 };
-
-fn inputs() -> Vec<Vec<u8>> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/server_bytes");
-    let mut paths: Vec<_> = fs::read_dir(corpus)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    // In an order that all systems share.
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
-}
 
 #[test]
 fn every_input_of_server_bytes_holds() {
@@ -35,7 +24,7 @@ fn every_input_of_server_bytes_holds() {
 fn what_is_made_of_the_inputs_by_chance_holds() {
     let inputs = inputs();
     let mut chance = Chance(0x2545_f491_4f6c_dd1d);
-    for _ in 0..RUNS {
+    for _ in 0..runs() {
         let mut input = chance.of(&inputs).clone();
         for _ in 0..=chance.below(4) {
             mutate(&mut input, &inputs, &mut chance);
@@ -45,32 +34,10 @@ fn what_is_made_of_the_inputs_by_chance_holds() {
     }
 }
 
-/// Frames that are cut, doubled, mixed, or differ in a byte.
-fn mutate(input: &mut Vec<u8>, inputs: &[Vec<u8>], chance: &mut Chance) {
-    let at = chance.below(input.len() + 1);
-    match chance.below(6) {
-        0 => input.truncate(at),
-        1 => input
-            .splice(at..at, chance.of(inputs).iter().skip(1).copied())
-            .for_each(drop),
-        2 => {
-            let piece: Vec<u8> = input.drain(at..).take(chance.below(40)).collect();
-            input.extend(piece.repeat(1 + chance.below(20)));
-        }
-        3 => input.extend(chance.of(inputs).iter().skip(1)),
-        _ => {
-            if let Some(byte) = input.get_mut(at) {
-                let bit = 1 << chance.below(8);
-                *byte = *chance.of(&[*byte ^ bit, 0, 1, 0x7f, 0x80, 0xff]);
-            }
-        }
-    }
-}
-
 #[test]
 fn frames_by_chance_hold() {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..RUNS {
+    for _ in 0..runs() {
         let mut input = vec![*chance.of(&[0, 0, 0x80, 1, 13, 100])];
         input.extend(frame(SETTINGS, 0, 0, &[]));
         input.extend(frame(SETTINGS, ACK, 0, &[]));
@@ -83,7 +50,13 @@ fn frames_by_chance_hold() {
     }
 }
 
-const RUNS: usize = 500;
+/// How many conversations each of the two tests has; `BAREWIRE_MALFORMED=10000` for many.
+fn runs() -> usize {
+    match env::var("BAREWIRE_MALFORMED") {
+        Ok(text) => text.parse().expect("a whole number"),
+        Err(_) => 500,
+    }
+}
 
 /// A frame that is likely to be good where it stands. `next` is the stream that was not used yet.
 fn any_frame(next: &mut u32, chance: &mut Chance) -> Vec<u8> {

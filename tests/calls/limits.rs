@@ -9,7 +9,7 @@ use tokio::time::{Instant, advance};
 
 use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Probe, RST_STREAM,
-    RawPeer, SETTINGS, block, counted_server, encoded, frame, hits, request_block,
+    RawPeer, SETTINGS, WINDOW_UPDATE, block, counted_server, encoded, frame, hits, request_block,
 };
 
 fn server(config: ServerConfig) -> (DuplexStream, Counters) {
@@ -410,5 +410,133 @@ async fn panics_of_handlers_are_counted() {
     for (method, times) in [("Panic", 1), ("PanicLate", 2), ("PanicApart", 3)] {
         assert_eq!(client.call(method, &["x"]).await.code(), Some("2"));
         assert_eq!(hits(&counters), [(Counter::HandlerPanicked, times)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_are_five_minutes_apart_with_calls_and_two_hours_without() {
+    for (with_call, least) in [(true, 300), (false, 2 * 60 * 60)] {
+        for (wait, hit) in [
+            (least, vec![]),
+            (least - 1, vec![(Counter::MaxPingStrikes, 1)]),
+        ] {
+            let (io, counters) = over_http2(Http2Config {
+                max_ping_strikes: 0,
+                keepalive_time: None,
+                ..Http2Config::default()
+            });
+            let mut peer = RawPeer::begin(io).await;
+            if with_call {
+                peer.write(&call(1, "Never")).await;
+            }
+            let ping = frame(PING, 0, 0, b"are you?");
+            peer.write(&ping).await;
+            assert_eq!(frame_in_time(&mut peer, PING).await, b"are you?");
+            advance(seconds(wait)).await;
+            peer.write(&ping).await;
+            let kind = if hit.is_empty() { PING } else { GOAWAY };
+            frame_in_time(&mut peer, kind).await;
+            assert_eq!(hits(&counters), hit, "{wait} s");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_go_on_for_a_second_after_its_answer() {
+    for (wait, hit) in [
+        (900, vec![]),
+        (1_100, vec![(Counter::EarlyAnswerLinger, 1)]),
+    ] {
+        let (io, counters) = server(ServerConfig::default());
+        let mut peer = RawPeer::begin(io).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &request_block("Refuse"));
+        peer.write(&head).await;
+        frame_in_time(&mut peer, HEADERS).await;
+        advance(Duration::from_millis(wait)).await;
+        if hit.is_empty() {
+            peer.write(&frame(DATA, END_STREAM, 1, &encoded("late")))
+                .await;
+            advance(seconds(10)).await;
+        } else {
+            // NO_ERROR: the answer counts. RFC 9113 §8.1.
+            assert_eq!(frame_in_time(&mut peer, RST_STREAM).await, [0; 4]);
+        }
+        peer.write(&call(3, "Echo")).await;
+        frame_in_time(&mut peer, DATA).await;
+        assert_eq!(hits(&counters), hit, "{wait} ms");
+    }
+}
+
+#[tokio::test]
+async fn so_many_streams_are_remembered_that_we_have_reset() {
+    for (remembered, seconds_long, forgotten) in
+        [(3, 100, &[][..]), (2, 100, &[5]), (3, 0, &[1, 3, 5])]
+    {
+        let (io, counters) = over_http2(Http2Config {
+            max_concurrent_reset_streams: remembered,
+            reset_stream_duration: seconds(seconds_long),
+            early_answer_linger: Duration::ZERO,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        for stream in [1, 3, 5] {
+            let head = frame(HEADERS, END_HEADERS, stream, &request_block("Refuse"));
+            peer.write(&head).await;
+            while peer.frame_on(stream).await.unwrap().kind != RST_STREAM {}
+        }
+        for stream in [1, 3, 5] {
+            peer.write(&frame(DATA, 0, stream, b"late")).await;
+        }
+        peer.write(&call(7, "Echo")).await;
+        // STREAM_CLOSED. RFC 9113 §5.1.
+        let forgotten = forgotten.iter().map(|stream| (RST_STREAM, *stream, 5));
+        assert_eq!(ends(&mut peer, 7).await, forgotten.collect::<Vec<_>>());
+        assert_eq!(hits(&counters), [(Counter::EarlyAnswerLinger, 3)]);
+    }
+}
+
+/// Resets and GOAWAY, each with its stream and its code, up to the answer on a stream or the last word.
+async fn ends(peer: &mut RawPeer<DuplexStream>, answered: u32) -> Vec<(u8, u32, u8)> {
+    let mut ends = Vec::new();
+    loop {
+        let frame = peer.frame().await.expect("an answer, or a last word");
+        match frame.kind {
+            RST_STREAM => ends.push((RST_STREAM, frame.stream, frame.payload[3])),
+            GOAWAY => ends.push((GOAWAY, frame.stream, frame.payload[7])),
+            _ => {}
+        }
+        let is_answer = frame.stream == answered && frame.flags & END_STREAM != 0;
+        if frame.kind == GOAWAY || is_answer {
+            return ends;
+        }
+    }
+}
+
+#[tokio::test]
+#[rustfmt::skip]
+async fn frames_and_windows_have_a_size() {
+    const FLOW_CONTROL_ERROR: u8 = 3;
+    const FRAME_SIZE_ERROR: u8 = 6;
+    let goaway = [(GOAWAY, 0, FRAME_SIZE_ERROR)];
+    let reset = [(RST_STREAM, 1, FLOW_CONTROL_ERROR)];
+    let cases: &[(usize, usize, &[_], &[_])] = &[
+        // bytes that nobody reads, in frames of   what ends              what is counted
+        (16_384, 16_384,                           &[],                   &[]),
+        (16_385, 16_385,                           &goaway,               &[(Counter::Http2Errors, 1)]),
+        (65_535, 16_000,                           &[],                   &[]),
+        (65_536, 16_000,                           &reset,                &[]),
+    ];
+    for (bytes, each, expected, hit) in cases {
+        let (io, counters) = over_http2(Http2Config { stream_window: 65_535, ..Http2Config::default() });
+        let mut peer = RawPeer::begin(io).await;
+        peer.frame_of(WINDOW_UPDATE).await.expect("room");
+        let mut said = frame(HEADERS, END_HEADERS, 1, &request_block("Gate"));
+        for piece in vec![0; *bytes].chunks(*each) {
+            said.extend(frame(DATA, 0, 1, piece));
+        }
+        said.extend(call(3, "Echo"));
+        peer.write(&said).await;
+        assert_eq!(ends(&mut peer, 3).await, *expected, "{bytes}");
+        assert_eq!(hits(&counters), *hit, "{bytes}");
     }
 }

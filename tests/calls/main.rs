@@ -19,14 +19,18 @@ mod faults;
 mod interceptors;
 mod lifecycle;
 mod limits;
+#[cfg(feature = "gzip")]
+mod long_work;
 mod malformed;
 mod metadata;
 mod meter;
+mod mutants;
 mod recorder;
 mod regressions;
 mod room;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
+mod storms;
 mod strangers;
 mod streams;
 mod support;

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use barewire::{Counter, Counters, Http2Config, Server, ServerConfig};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
-    RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits, request_block,
+    ACK, Call, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE,
+    Probe, RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits,
+    request_block,
 };
 
 async fn server(probe: Probe, config: ServerConfig) -> (SocketAddr, Counters) {
@@ -103,6 +105,49 @@ async fn the_connection_that_is_idle_for_the_longest_time_makes_room() {
     assert_eq!(busy.frame_on(1).await.unwrap().kind, HEADERS);
 }
 
+/// Keeps the clock still, though it would go on by itself whenever only sockets are waited for.
+fn stop_the_clock() {
+    tokio::time::pause();
+    tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_connection_makes_room_after_thirty_seconds_of_silence() {
+    let config = ServerConfig {
+        max_connections: 1,
+        ..ServerConfig::default()
+    };
+    stop_the_clock();
+    let (address, counters) = server(Probe::default(), config).await;
+    let first = settled(address).await;
+    let second = tokio::spawn(async move {
+        let client = Client::tcp(address).await;
+        let mut call = client.start("Echo", &[]).await;
+        call.send_message("x").await;
+        call.finish_patiently().await
+    });
+    until(|| counters.of(Counter::MaxConnections) == 1).await;
+    // It is looked for every second.
+    for _ in 0..29 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(counters.of(Counter::EvictIdleAfter), 0);
+    for _ in 0..2 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    until(|| counters.of(Counter::EvictIdleAfter) == 1).await;
+    drop(first);
+    until(|| second.is_finished()).await;
+    assert_eq!(second.await.unwrap().code(), Some("0"));
+}
+
 #[tokio::test]
 async fn a_connection_that_is_not_idle_for_long_stays() {
     let (address, counters) = server(
@@ -184,6 +229,65 @@ async fn who_has_the_most_unread_is_not_read_from_until_it_gives_some_up() {
         .await;
 }
 
+/// A client, and a call of it for which a handler waits: 130 KiB have come of a message of 200 KiB.
+async fn with_unfinished(limit: usize) -> (Client, Counters, Call) {
+    let config = ServerConfig {
+        max_buffered_bytes: limit,
+        http2: Http2Config {
+            stalled_stream_timeout: Duration::from_millis(50),
+            ..Http2Config::default()
+        },
+        ..ServerConfig::default()
+    };
+    let probe = Probe::default();
+    let (address, counters) = server(probe.clone(), config).await;
+    let client = Client::tcp(address).await;
+    let call = begin_message(&client).await;
+    (client, counters, call)
+}
+
+async fn begin_message(client: &Client) -> Call {
+    let mut call = client.start("Sum", &[]).await;
+    let message = encoded(&"x".repeat(200 * 1024));
+    call.send_bytes(message.slice(..130 * 1024)).await;
+    call
+}
+
+#[tokio::test]
+async fn what_is_held_of_a_message_that_is_not_whole_counts_until_it_is() {
+    // Several of them, one after the other, would be too much if any stayed counted.
+    let (client, counters, mut call) = with_unfinished(192 * 1024).await;
+    for _ in 0..5 {
+        let message = encoded(&"x".repeat(200 * 1024));
+        call.send_bytes(message.slice(130 * 1024..)).await;
+        let answer = call.finish().await;
+        assert_eq!(answer.messages, ["1 204800"], "{answer:?}");
+        call = begin_message(&client).await;
+    }
+    assert_eq!(hits(&counters), []);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_whole_goes_when_the_server_holds_too_much() {
+    let (client, counters, call) = with_unfinished(128 * 1024).await;
+    let answer = call.answer().await;
+    assert_eq!(answer.code(), Some("8"), "{answer:?}");
+    assert_eq!(
+        answer.text(),
+        "the request was left unread, or not whole, while the server held too many bytes"
+    );
+    assert_eq!(
+        hits(&counters),
+        [
+            (Counter::StalledStreamTimeout, 1),
+            (Counter::MaxBufferedBytes, 1)
+        ]
+    );
+    // What it held is free again, and the connection is heard.
+    let answer = client.call("Echo", &["x"]).await;
+    assert_eq!(answer.code(), Some("0"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn who_holds_the_most_is_closed_at_a_quarter_more() {
     let (address, counters, probe, mut first) =
@@ -212,13 +316,19 @@ async fn who_holds_the_most_is_closed_at_a_quarter_more() {
 
 /// A peer with windows as large as can be, that reads nothing by itself.
 async fn greedy(probe: &Probe, http2: Http2Config) -> (RawPeer<tokio::io::DuplexStream>, Counters) {
+    let config = ServerConfig {
+        http2,
+        ..ServerConfig::default()
+    };
+    greedy_with(probe, config).await
+}
+
+async fn greedy_with(
+    probe: &Probe,
+    config: ServerConfig,
+) -> (RawPeer<tokio::io::DuplexStream>, Counters) {
     let (ours, theirs) = tokio::io::duplex(1024);
-    let server = Server::new()
-        .with_config(ServerConfig {
-            http2,
-            ..ServerConfig::default()
-        })
-        .add(probe.clone());
+    let server = Server::new().with_config(config).add(probe.clone());
     let counters = server.counters();
     tokio::spawn(server.serve_io(theirs));
     let mut peer = RawPeer::silent(ours);
@@ -264,6 +374,42 @@ async fn handlers_of_a_connection_wait_when_it_has_too_much_unsent() {
         }
         let hit = counters.of(Counter::ConnectionSendBuffer) > 0;
         assert_eq!(hit, waits, "{streams} streams");
+    }
+}
+
+#[tokio::test]
+async fn replies_that_find_no_room_count_for_all_connections() {
+    // Each handler has 32 KiB queued when it has to wait. Of what it sent before, 64 KiB lie in h2 and a
+    // quarter of a mebibyte is joined for the socket.
+    for (streams, is_cut) in [(2, false), (20, true)] {
+        let probe = Probe::default();
+        let config = ServerConfig {
+            max_buffered_bytes: 256 * 1024,
+            http2: Http2Config {
+                connection_send_buffer: 64 * 1024,
+                ..Http2Config::default()
+            },
+            ..ServerConfig::default()
+        };
+        let (mut peer, counters) = greedy_with(&probe, config).await;
+        for number in 0..streams {
+            let calls = call(number * 2 + 1, "Flood", END_STREAM, "x");
+            // The last ones may find the connection closed.
+            let _ = peer.io.write_all(&calls).await;
+        }
+        if is_cut {
+            until(|| counters.of(Counter::MaxBufferedBytesCut) == 1).await;
+            probe
+                .seen
+                .wait_for("no call", |seen| seen.running() == 0)
+                .await;
+        } else {
+            let mut came = 0;
+            while came < 2_000_000 {
+                came += peer.frame_of(DATA).await.expect("more").payload.len();
+            }
+            assert_eq!(counters.of(Counter::MaxBufferedBytesCut), 0);
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! How a server ends.
 
+use std::fs;
+use std::time::Duration;
+
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::process::{Serving, request, say_hello};
-use crate::support::{Client, PATIENCE};
+use crate::support::{Client, PATIENCE, connect};
 
 /// A chat that the server has answered once, and that goes on.
 async fn chat(client: &Client) -> (h2::SendStream<Bytes>, h2::RecvStream) {
@@ -39,7 +43,7 @@ async fn it_ends_with_the_limits_that_were_hit() {
 
     let serving = Serving::on_a_free_port(&[]);
     for _ in 0..2 {
-        let mut io = crate::support::connect(serving.addresses[0]).await;
+        let mut io = connect(serving.addresses[0]).await;
         io.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         io.read_to_end(&mut Vec::new()).await.unwrap();
     }
@@ -53,22 +57,51 @@ async fn it_ends_with_the_limits_that_were_hit() {
     assert!(warnings[0].contains("WARN not HTTP/2"), "{warnings:?}");
 }
 
+/// The log has a line for each call, too.
+fn wait_for_warnings(serving: &Serving, count: usize) {
+    for _ in 0..count {
+        while !serving
+            .stderr
+            .recv_timeout(PATIENCE)
+            .expect("a warning")
+            .contains("cannot accept")
+        {}
+    }
+}
+
+/// What the server has spent of the processors' time; `None` where the system does not say.
+fn processor_time(serving: &Serving) -> Option<Duration> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let stat = fs::read_to_string(format!("/proc/{}/stat", serving.pid)).unwrap();
+    // The name of the program, in parentheses, is the second field; times are the 14th and 15th, in
+    // hundredths of a second.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let times = fields.split_whitespace().skip(11).take(2);
+    let hundredths: u64 = times.map(|time| time.parse::<u64>().unwrap()).sum();
+    Some(Duration::from_millis(hundredths * 10))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_without_descriptors_waits_until_it_has_some() {
-    let serving = Serving::with_descriptors(40);
+    let serving = Serving::with_descriptors(64);
     let client = serving.client().await;
     assert_eq!(say_hello(&client).await.code(), Some("0"));
     let mut others = Vec::new();
-    for _ in 0..60 {
-        others.push(crate::support::connect(serving.addresses[0]).await);
+    for _ in 0..200 {
+        // Those for which the listener has no place are not connected, and tried again by the system.
+        let connect = timeout(PATIENCE, connect(serving.addresses[0]));
+        others.push(connect.await.expect("a place in the queue"));
     }
-    // The log has a line for each call, too.
-    while !serving
-        .stderr
-        .recv_timeout(PATIENCE)
-        .expect("a warning")
-        .contains("cannot accept")
-    {}
+    // It waits longer and longer, up to a second: ten times take it two seconds and a half.
+    wait_for_warnings(&serving, 1);
+    let before = processor_time(&serving);
+    wait_for_warnings(&serving, 9);
+    if let Some((before, after)) = before.zip(processor_time(&serving)) {
+        let spent = after - before;
+        assert!(spent < Duration::from_millis(250), "{spent:?}");
+    }
     // Who is connected is served meanwhile, and others are as soon as there is room.
     assert_eq!(say_hello(&client).await.code(), Some("0"));
     drop(others);

@@ -465,27 +465,50 @@ async fn p275_headers_and_message_of_a_unary_call_leave_in_one_write() {
 #[tokio::test(start_paused = true)]
 async fn p158_a_server_that_sends_a_connection_away_at_once_is_quoted() {
     let cases = [
-        // code            text           what is told
-        (NO_ERROR, "", "the server said GOAWAY(NO_ERROR)"),
+        // code    text  connections  what is told
+        (NO_ERROR, "", 3, "the server said GOAWAY(NO_ERROR)"),
         (
             ENHANCE_YOUR_CALM,
             "at capacity",
+            1,
             "the server said GOAWAY(ENHANCE_YOUR_CALM, \"at capacity\")",
         ),
     ];
-    for (code, text, told) in cases {
+    for (code, text, connections, told) in cases {
         let mut line = Line::new();
         let channel = line.channel.clone();
-        let (status, _server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let mut server = RawServer::silent(line.dialled().await).await;
-            let goaway = [&[0; 4], &code.to_be_bytes()[..], text.as_bytes()].concat();
-            let mut bytes = frame(SETTINGS, 0, 0, &[]);
-            bytes.extend(frame(GOAWAY, 0, 0, &goaway));
-            server.write(&bytes).await;
-            server
+        let (status, _servers) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let mut servers = Vec::new();
+            for _ in 0..connections {
+                servers.push(sent_away(&mut line, code, text.as_bytes()).await);
+            }
+            servers
         });
         let status = status.unwrap_err();
         assert_eq!(status.code, Code::Unavailable);
         assert_eq!(status.message, format!("no HTTP/2 with raw: {told}"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_meet_a_server_as_it_drains_go_to_the_next_connection() {
+    let mut line = Line::new();
+    let channel = line.channel.clone();
+    let (response, _servers) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+        let old = sent_away(&mut line, NO_ERROR, b"").await;
+        let mut new = line.accept().await;
+        let call = new.request().await;
+        new.write(&answer(call.stream, "told")).await;
+        (old, new)
+    });
+    assert_eq!(response.unwrap().message, "told");
+}
+
+/// A server that says SETTINGS and GOAWAY in one breath.
+async fn sent_away(line: &mut Line, code: u32, text: &[u8]) -> RawServer {
+    let mut server = RawServer::silent(line.dialled().await).await;
+    let mut bytes = frame(SETTINGS, 0, 0, &[]);
+    bytes.extend(goaway(0, code, text));
+    server.write(&bytes).await;
+    server
 }

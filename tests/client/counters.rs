@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use barewire::{ChannelConfig, ClientHttp2Config, Code, Counter, Counters, Rate, Request, Status};
+use barewire::{
+    ChannelConfig, ClientHttp2Config, Code, Counter, Counters, Inbound, MethodPath, Rate, Request,
+    Server, Status,
+};
 use tokio::time::sleep;
 
 use crate::raw_server::*;
-use crate::support::frame;
+use crate::support::{DATA, Probe, RST_STREAM, frame};
 
 fn hits(counters: &Counters) -> Vec<(Counter, u64)> {
     counters.hit().collect()
@@ -317,5 +320,158 @@ async fn a_connection_whose_stream_ids_end_is_counted() {
         server = Some(now);
         result.unwrap();
         assert_eq!(hits(&channel.counters()), hit);
+    }
+}
+
+/// A stream of answers that nobody reads yet, and its server.
+async fn unread(line: &mut Line) -> (Inbound<String>, RawServer) {
+    let channel = line.channel.clone();
+    tokio::join!(
+        async {
+            let call = channel.server_streaming(path(), "ask".to_owned());
+            within(call).await.unwrap()
+        },
+        async {
+            let mut server = line.accept().await;
+            server.request().await;
+            server
+        }
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_frames_that_nobody_reads_have_a_budget() {
+    // Each costs h2 some 256 bytes, so that the default bears 260,000 of them.
+    for (frames, hit) in [(900, vec![]), (1_200, vec![(Counter::Http2Budgets, 1)])] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            data_frame_budget: 256 * 1024,
+            ..ClientHttp2Config::default()
+        }));
+        let channel = line.channel.clone();
+        let (mut inbound, mut server) = unread(&mut line).await;
+        let flood = [headers(1), message(1, "x").repeat(frames)].concat();
+        server.try_write(&flood).await;
+        idle().await;
+        assert_eq!(hits(&channel.counters()), hit, "{frames}");
+        server.try_write(&trailers_ok(1)).await;
+        let heard = read_all(&mut inbound).await;
+        let code = heard.end.err().map(|status| status.code);
+        let lost = (!hit.is_empty()).then_some(Code::Unavailable);
+        assert_eq!(code, lost, "{frames}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_have_a_size() {
+    for (size, hit) in [
+        (16_384, None),
+        (16_385, Some((Code::Unavailable, Counter::Http2Errors))),
+    ] {
+        // Before the text: five bytes, the field's, and two of its length.
+        let whole = frame(DATA, 0, 1, &encoded(&"x".repeat(size - 8)));
+        let response = |stream| [headers(stream), whole, trailers_ok(stream)].concat();
+        check(answered(ChannelConfig::default(), response).await, hit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_cancelled_calls_are_remembered() {
+    for (remembered, seconds, forgotten) in [(3, 100, 0), (2, 100, 1), (3, 0, 3)] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            max_concurrent_reset_streams: remembered,
+            reset_stream_duration: Duration::from_secs(seconds),
+            ..ClientHttp2Config::default()
+        }));
+        let (codes, hits) = late_frames(&mut line, 3).await;
+        assert_eq!(codes, vec![STREAM_CLOSED; forgotten], "{remembered}");
+        assert_eq!(hits, []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_late_frames_of_forgotten_calls_are_borne() {
+    for (limit, hit) in [(3, vec![]), (2, vec![(Counter::Http2Budgets, 1)])] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            reset_stream_duration: Duration::ZERO,
+            max_local_error_reset_streams: limit,
+            ..ClientHttp2Config::default()
+        }));
+        let (_, hits) = late_frames(&mut line, 3).await;
+        assert_eq!(hits, hit, "{limit}");
+    }
+}
+
+const STREAM_CLOSED: u32 = 5;
+
+/// Cancels so many calls, whose answers go on. Yields the codes of the resets that these are answered
+/// with, and what was counted.
+async fn late_frames(line: &mut Line, calls: u32) -> (Vec<u32>, Vec<(Counter, u64)>) {
+    let channel = line.channel.clone();
+    let (first, mut server) = unread(line).await;
+    let mut inbounds = vec![first];
+    for _ in 1..calls {
+        let (inbound, _) = tokio::join!(
+            async {
+                let call = channel.server_streaming::<_, String>(path(), "ask".to_owned());
+                within(call).await.unwrap()
+            },
+            server.request()
+        );
+        inbounds.push(inbound);
+    }
+    let streams = (0..calls).map(|number| number * 2 + 1);
+    for stream in streams.clone() {
+        server.write(&headers(stream)).await;
+    }
+    idle().await;
+    drop(inbounds);
+    for stream in streams.clone() {
+        assert_eq!(server.reset_of(stream).await, CANCEL);
+    }
+    for stream in streams {
+        server.try_write(&message(stream, "late")).await;
+    }
+    idle().await;
+    let mut codes = Vec::new();
+    while let Some(reset) = server.next_now(|frame| frame.kind == RST_STREAM).await {
+        codes.push(u32::from_be_bytes(reset.payload.try_into().unwrap()));
+    }
+    (codes, hits(&channel.counters()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_nobody_reads_hold_up_the_others_once_they_have_the_whole_window() {
+    for (count, passes) in [(3, true), (4, false)] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            stream_window: 65_535,
+            connection_window: 4 * 65_535,
+            ..ClientHttp2Config::default()
+        }));
+        let channel = line.channel.clone();
+        tokio::spawn(async move {
+            let io = line.dialled().await;
+            let service = Probe::default();
+            let _ = Server::new().add(service).serve_io(io).await;
+        });
+        let mut unread = Vec::new();
+        for _ in 0..count {
+            let flood = MethodPath::from_static("/test.Probe/Flood");
+            let call = channel.server_streaming::<_, String>(flood, "x".to_owned());
+            unread.push(within(call).await.unwrap());
+        }
+        for _ in 0..100 {
+            idle().await;
+        }
+        let echo = || {
+            let path = MethodPath::from_static("/test.Probe/Echo");
+            let request = Request::new("x".to_owned()).with_timeout(Duration::from_secs(10));
+            channel.unary::<String, String>(path, request)
+        };
+        let code = echo().await.err().map(|status| status.code);
+        let waits = (!passes).then_some(Code::DeadlineExceeded);
+        assert_eq!(code, waits, "{count} unread");
+        // To drop one of them is enough.
+        unread.pop();
+        assert_eq!(echo().await.unwrap().message, "x");
     }
 }

@@ -5,14 +5,20 @@ use barewire::{Code, Inbound, Outbound};
 use crate::raw_server::*;
 use crate::support::DATA;
 
-/// A call whose response has begun: from here on there is only this attempt.
-async fn answered_call(line: &mut Line) -> (Outbound<String>, Inbound<String>, RawServer) {
+/// A call that may still be made again.
+async fn unanswered_call(line: &mut Line) -> (Outbound<String>, Inbound<String>, RawServer) {
     let channel = line.channel.clone();
-    let ((outbound, mut inbound), mut server) = tokio::join!(bidi(&channel, ()), async {
+    let ((outbound, inbound), server) = tokio::join!(bidi(&channel, ()), async {
         let mut server = line.accept().await;
         server.request().await;
         server
     });
+    (outbound, inbound, server)
+}
+
+/// A call whose response has begun: from here on there is only this attempt.
+async fn answered_call(line: &mut Line) -> (Outbound<String>, Inbound<String>, RawServer) {
+    let (outbound, mut inbound, mut server) = unanswered_call(line).await;
     server.write(&headers(1)).await;
     within(inbound.headers()).await.unwrap();
     (outbound, inbound, server)
@@ -21,7 +27,13 @@ async fn answered_call(line: &mut Line) -> (Outbound<String>, Inbound<String>, R
 #[tokio::test(start_paused = true)]
 async fn small_messages_leave_together_and_none_waits_for_another() {
     let mut line = Line::new();
-    let (mut outbound, _inbound, mut server) = answered_call(&mut line).await;
+    leave_together(answered_call(&mut line).await).await;
+    let mut line = Line::new();
+    leave_together(unanswered_call(&mut line).await).await;
+}
+
+async fn leave_together(call: (Outbound<String>, Inbound<String>, RawServer)) {
+    let (mut outbound, _inbound, mut server) = call;
     let texts: Vec<String> = (0..1_000)
         .map(|number| format!("message {number}"))
         .collect();
@@ -51,6 +63,38 @@ async fn small_messages_leave_together_and_none_waits_for_another() {
     }
     outbound.finish().unwrap();
     assert_eq!(server.messages_of(1, 10).await, texts[..10]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_left_together_is_said_again_with_what_waits() {
+    let texts: Vec<String> = (0..100)
+        .map(|number| number.to_string().repeat(20))
+        .collect();
+    // So many have left when the server turns the call away; the others wait for the connection's turn.
+    for left in [0, 1, 50, 99] {
+        let mut line = Line::new();
+        let (mut outbound, mut inbound, mut server) = unanswered_call(&mut line).await;
+        for text in &texts[..left] {
+            outbound.send(text.clone()).await.unwrap();
+        }
+        idle().await;
+        assert_eq!(server.messages_of(1, left).await, texts[..left]);
+        for text in &texts[left..] {
+            outbound.send(text.clone()).await.unwrap();
+        }
+        server.write(&reset(1, REFUSED_STREAM)).await;
+        outbound.finish().unwrap();
+        let serving = async {
+            let again = server.request().await.stream;
+            let said = server.messages_of(again, texts.len()).await;
+            server.write(&answer(again, "ok")).await;
+            said
+        };
+        let (heard, said) = tokio::join!(read_all(&mut inbound), within(serving));
+        assert_eq!(said, texts, "{left}");
+        heard.end.unwrap();
+        assert_eq!(heard.messages, ["ok"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

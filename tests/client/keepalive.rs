@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use barewire::{ChannelConfig, ClientHttp2Config, Code, Inbound};
+use barewire::{ChannelConfig, ClientHttp2Config, Code, Counter, Inbound};
 use tokio::time::{Instant, sleep};
 
 use crate::raw_server::*;
@@ -278,4 +278,28 @@ async fn p144_too_many_pings_doubles_the_keepalive_time_of_the_channel() {
         within(inbound.next()).await.unwrap_err();
         time *= 2.0;
     }
+}
+
+/// A server may send a connection away in good order first, and complain while it drains.
+#[tokio::test(start_paused = true)]
+async fn p144_a_complaint_in_a_second_goaway_is_heard_too() {
+    let mut line = Line::with(config(10, false));
+    let (mut server, _, mut inbound) = begun(&mut line).await;
+    server.next(is_ping).await.unwrap();
+    server.write(&goaway(1, NO_ERROR, b"max_age")).await;
+    idle().await;
+    for _ in 0..2 {
+        let complaint = goaway(1, ENHANCE_YOUR_CALM, b"too_many_pings");
+        server.write(&complaint).await;
+        idle().await;
+    }
+    assert_eq!(line.channel.counters().of(Counter::TooManyPings), 1);
+    server.close_writing().await;
+    let status = within(inbound.next()).await.unwrap_err();
+    assert!(status.message.contains("too_many_pings"), "{status}");
+
+    let (mut server, _, _inbound) = begun(&mut line).await;
+    let start = Instant::now();
+    server.next(is_ping).await.unwrap();
+    assert_eq!(start.elapsed().as_secs(), 20);
 }

@@ -44,12 +44,22 @@ mod resets;
 mod resolve;
 mod resolve_clock;
 mod responses;
-// What `inside` compiles once more finds the layer below where it is in the library.
-use barewire::wire;
+// What `inside` and `meter_oracle` compile once more finds the layers below where they are in the library.
+use barewire::{spec, wire};
+#[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../../src/transport/seed.rs"]
+mod seed;
+mod transport {
+    pub(crate) use crate::seed;
+}
 
+#[path = "../../fuzz/address_oracles.rs"]
+mod address_oracles;
 mod attempts;
 mod backoff;
 mod by_chance;
+#[path = "../../fuzz/client_oracle.rs"]
+mod client_oracle;
 mod connectivity;
 mod corpus;
 mod counters;
@@ -59,6 +69,8 @@ mod idle;
 mod inside;
 mod joined;
 mod least_request;
+#[path = "../../fuzz/meter_oracle.rs"]
+mod meter_oracle;
 mod method_config;
 mod names_again;
 mod net;
@@ -75,6 +87,9 @@ mod scripted;
 mod service_config;
 #[path = "../../fuzz/service_config_oracle.rs"]
 mod service_config_oracle;
+#[cfg(all(feature = "health", feature = "reflection"))]
+#[path = "../../fuzz/services_oracle.rs"]
+mod services_oracle;
 mod shapes;
 mod statuses;
 #[allow(

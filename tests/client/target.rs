@@ -254,6 +254,7 @@ fn a_password_is_in_no_error() {
         "unix://me:secret@h/a",
         "unix-abstract://me:secret@h/a",
         "passthrough://me:secret@h/a",
+        "/me:secret@h",
     ];
     for url in urls {
         let error = Target::parse(url).unwrap_err();

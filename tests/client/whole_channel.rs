@@ -250,6 +250,40 @@ async fn what_is_no_grpc_server_is_told_by_its_first_bytes() {
     );
 }
 
+/// Some servers of TLS close the connection to a client that speaks none, and have no alert for it.
+#[tokio::test]
+async fn a_server_that_goes_at_the_first_bytes_may_speak_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", listener.local_addr().unwrap());
+    for (resets, told) in [
+        (
+            false,
+            "the peer closed the connection before it said anything",
+        ),
+        (
+            true,
+            "the peer reset the connection before it said anything",
+        ),
+    ] {
+        let goes = async {
+            let (mut io, _) = listener.accept().await.unwrap();
+            if resets {
+                // TCP does that where bytes are left unread.
+                io.read_u8().await.unwrap();
+            } else {
+                io.shutdown().await.unwrap();
+                let _ = io.read_to_end(&mut Vec::new()).await;
+            }
+        };
+        let (status, ()) = tokio::join!(refused(&target, ChannelConfig::default()), goes);
+        let remedy = "; if it speaks TLS, connect with https:// instead";
+        assert!(
+            status.message.ends_with(&(told.to_owned() + remedy)),
+            "{status}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_closed_port_is_told_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

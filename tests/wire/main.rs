@@ -16,6 +16,8 @@ mod decode_cost;
 mod error;
 mod framing;
 mod header_size;
+#[path = "../../fuzz/message_oracles.rs"]
+mod message_oracles;
 mod metadata;
 #[path = "../../fuzz/oracles.rs"]
 mod oracles;

@@ -202,6 +202,7 @@ fn p114_details_that_cannot_be_used_are_dropped_and_the_status_stays() {
         (&[("grpc-status-details-bin", "***")],              b""),      // P60: no panic
         (&[("grpc-status-details-bin", "CA")],               b""),      // a damaged message
         (&[("grpc-status-details-bin", "CAU,CAU")],          b""),      // two
+        (&[("grpc-status-details-bin", "***,CAU")],          b""),      // of which one cannot be read
         (&[("grpc-status-details-bin", "CAU"), ("grpc-status-details-bin", "CAU")], b""),
         (&[("grpc-status-details-bin", "")],                 b""),
         (&[],                                                b""),

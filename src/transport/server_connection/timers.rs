@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::ServerConnection;
 use crate::transport::counters::Counter;
+use crate::transport::seed::seed;
 use crate::transport::timer::{after, poll_timer};
 use crate::wire::Status;
 
@@ -133,13 +134,18 @@ impl ServerConnection {
             }
             Due::Stalled => {
                 self.full_since = None;
-                if let Some(stream) = self.shared.unread.longest_held() {
+                let unread = &self.shared.unread;
+                let (stream, why) = if self.paused {
+                    let why = "the request was left unread, or not whole, while the server held too many bytes";
+                    (unread.longest_held(), why)
+                } else {
+                    let why =
+                        "the request was left unread while the connection's window was used up";
+                    (unread.longest_unread(), why)
+                };
+                if let Some(stream) = stream {
                     self.shared.count(Counter::StalledStreamTimeout);
-                    stream.evict(Status::resource_exhausted(if self.paused {
-                        "the request was left unread while the server held too many bytes"
-                    } else {
-                        "the request was left unread while the connection's window was used up"
-                    }));
+                    stream.evict(Status::resource_exhausted(why));
                 }
             }
             Due::Keepalive => return self.keep_alive(now),
@@ -250,10 +256,8 @@ impl Due {
 /// Within a tenth of `age` either way, so that connections that were opened together do not all end
 /// together. gRFC A9.
 pub(super) fn jittered(age: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    // Seeded by the system for hash maps; good enough to spread timers, and no crate more.
-    let random = RandomState::new().hash_one(0_u8);
-    let [_, _, _, _, _, _, _, percentile] = random.to_be_bytes();
+    // Good enough to spread timers, and no crate more.
+    let [_, _, _, _, _, _, _, percentile] = seed().to_be_bytes();
     let thousandths = 900 + u32::from(percentile) * 200 / 255;
     (age / 1_000).saturating_mul(thousandths)
 }

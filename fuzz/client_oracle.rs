@@ -1,0 +1,230 @@
+//! What must hold for a client, whatever its server says. It needs the features `client` and `server`;
+//! `tests/client/corpus.rs` replays its corpus.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use barewire::{
+    Address, ByteStream, CallRecord, Channel, ChannelConfig, Dialer, Dialing, Inbound, MethodPath,
+    Replies, Request, Response, Server, ServerCall, Service, Serving,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::{Builder, Handle};
+use tokio::time::{Instant, sleep, timeout};
+
+use panics::without_panics;
+
+#[path = "panics.rs"]
+mod panics;
+
+/// Input: a byte for how it is said, then all that the first server says. The lower six bits of the first
+/// byte are the size of the pieces that arrive; the next one says that the connection stays open for a
+/// while afterwards; the highest one, that the server does not read.
+///
+/// Nothing panics, not even where a panic would be caught. Every call ends, with one status that remains,
+/// of which its interceptor is told once, and not after its deadline. The next call finds the next server,
+/// and no task is left.
+pub fn client_bytes(data: &[u8]) {
+    let Some((manner, bytes)) = data.split_first() else {
+        return;
+    };
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let conversation = async {
+        let (near, far) = tokio::io::duplex(16 * 1024);
+        let server = tokio::spawn(say(far, *manner, bytes.to_vec()));
+        let ended = Arc::new(AtomicUsize::new(0));
+        let channel = channel_to(near, Arc::clone(&ended));
+
+        let calls = [
+            tokio::spawn(ask(channel.clone())),
+            tokio::spawn(ask_in_time(channel.clone())),
+            tokio::spawn(listen(channel.clone())),
+            tokio::spawn(chat(channel.clone())),
+        ];
+        let count = calls.len();
+        for call in calls {
+            let call = timeout(AGES, call).await.expect("every call ends");
+            call.expect("no call panics");
+        }
+        assert_eq!(ended.load(Ordering::SeqCst), count, "each call ends once");
+
+        server.await.unwrap();
+        // The client hears that the connection is gone.
+        sleep(MOMENT).await;
+        let request = Request::new("still there?".to_owned()).with_wait_for_ready(true);
+        let answer = timeout(AGES, channel.unary::<String, String>(echo(), request));
+        let answer = answer.await.expect("a second connection");
+        assert_eq!(answer.expect("the next call").message, "still there?");
+
+        drop(channel);
+        sleep(AGES).await;
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    };
+    without_panics(|| runtime.block_on(conversation));
+}
+
+/// Long enough for a pipe.
+const MOMENT: Duration = Duration::from_secs(1);
+/// So long the first server keeps silent, if it does not leave at once.
+const SILENCE: Duration = Duration::from_secs(60);
+/// So long calls may take that have a deadline.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is allowed for noticing that it has passed.
+const LATE: Duration = Duration::from_millis(100);
+/// Longer than all that a client waits for by itself.
+const AGES: Duration = Duration::from_secs(600);
+
+/// Says these bytes, and leaves without a word.
+async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
+    let (mut hear, mut say) = tokio::io::split(io);
+    let hearing = tokio::spawn(async move {
+        if manner & 0x80 == 0 {
+            let mut heard = Vec::new();
+            let _ = hear.read_to_end(&mut heard).await;
+        }
+    });
+    let size = match usize::from(manner & 0x3f) {
+        0 => bytes.len().max(1),
+        size => size,
+    };
+    // Calls are made before they are answered.
+    sleep(MOMENT).await;
+    for piece in bytes.chunks(size) {
+        // The client may have had enough, or not listen.
+        if !matches!(timeout(SILENCE, say.write_all(piece)).await, Ok(Ok(()))) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    if manner & 0x40 != 0 {
+        sleep(SILENCE).await;
+    }
+    hearing.abort();
+    // Aborted, it has dropped its half.
+    let _ = hearing.await;
+}
+
+/// A channel whose first connection is `io`; on all others there is a server of ours. `ended` counts
+/// what its interceptor is told.
+fn channel_to(io: DuplexStream, ended: Arc<AtomicUsize>) -> Channel {
+    let config = ChannelConfig {
+        dialer: Some(Arc::new(Servers(Mutex::new(Some(io))))),
+        max_connections_per_address: 1,
+        ..ChannelConfig::default()
+    };
+    let channel = Channel::with_config("passthrough:///fuzz", config).unwrap();
+    channel.intercept(move |_: &CallRecord<'_>| {
+        ended.fetch_add(1, Ordering::SeqCst);
+    })
+}
+
+struct Servers(Mutex<Option<DuplexStream>>);
+
+impl Dialer for Servers {
+    fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
+        let first = self.0.lock().unwrap().take();
+        let near = first.unwrap_or_else(|| {
+            let (near, far) = tokio::io::duplex(16 * 1024);
+            tokio::spawn(Server::new().add(Parrot).serve_io(far));
+            near
+        });
+        let near: Box<dyn ByteStream> = Box::new(near);
+        Box::pin(std::future::ready(io::Result::Ok(near)))
+    }
+}
+
+fn echo() -> MethodPath {
+    MethodPath::from_static("/a/Echo")
+}
+
+/// One message for one.
+async fn ask(channel: Channel) {
+    let answer = channel.unary::<String, String>(echo(), "hello".to_owned());
+    let _ = answer.await;
+}
+
+/// One message for one, with a deadline.
+async fn ask_in_time(channel: Channel) {
+    let begin = Instant::now();
+    let path = MethodPath::from_static("/a/Never");
+    let request = Request::new("hello".to_owned()).with_timeout(PATIENCE);
+    let _ = channel.unary::<String, String>(path, request).await;
+    assert!(begin.elapsed() <= PATIENCE + LATE, "{:?}", begin.elapsed());
+}
+
+/// One message for many.
+async fn listen(channel: Channel) {
+    let call = channel.server_streaming::<String, _>(echo(), "hello".to_owned());
+    if let Ok(mut replies) = call.await {
+        hear_out(&mut replies).await;
+    }
+}
+
+/// Many messages for many, with a deadline.
+async fn chat(channel: Channel) {
+    let begin = Instant::now();
+    let path = MethodPath::from_static("/a/Chat");
+    let request = Request::new(()).with_timeout(PATIENCE);
+    if let Ok((mut requests, mut replies)) = channel.bidi(path, request).await {
+        for text in ["one", "two"] {
+            let _ = requests.send(text.to_owned()).await;
+        }
+        let _ = requests.finish();
+        hear_out(&mut replies).await;
+    }
+    assert!(begin.elapsed() <= PATIENCE + LATE, "{:?}", begin.elapsed());
+}
+
+/// Takes all messages. The end comes again whenever it is asked for.
+async fn hear_out(replies: &mut Inbound<String>) {
+    let end = loop {
+        match replies.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break Ok(()),
+            Err(status) => break Err(status.code),
+        }
+    };
+    let again = replies.next().await;
+    assert_eq!(again.map(drop).map_err(|status| status.code), end);
+}
+
+/// What all connections but the first lead to.
+struct Parrot;
+
+impl Service for Parrot {
+    fn name(&self) -> &'static str {
+        "a"
+    }
+
+    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+        Box::pin(async move {
+            match call.method() {
+                "Echo" => {
+                    let request: Request<String> = call.request().await?;
+                    call.reply(Response::new(request.message)).await
+                }
+                "Chat" => {
+                    let mut requests: Request<Inbound<String>> = call.requests();
+                    let mut replies: Replies<String> = call.replies();
+                    while let Some(message) = requests.next().await? {
+                        replies.send(message).await?;
+                    }
+                    Ok(())
+                }
+                "Never" => {
+                    let _requests: Request<Inbound<String>> = call.requests();
+                    std::future::pending().await
+                }
+                _ => Err(call.unknown_method()),
+            }
+        })
+    }
+}

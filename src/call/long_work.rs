@@ -1,0 +1,79 @@
+//! Messages that take long to decode: they take turns.
+//!
+//! Who decompresses and decodes a message of four megabytes keeps a worker of the runtime for ten
+//! milliseconds or more. A hundred such tasks that are all ready hold up whoever comes behind them, and
+//! the more so since a worker that always has something to do looks at its sockets only after every
+//! sixty-first task. So there are at most as many under way as there are workers, and each lets those
+//! go first that are ready, and those whose sockets are.
+//!
+//! What takes long is known before it is done: by the length of the message, and if it is compressed by
+//! the first [`LONG`] bytes that come out.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
+
+use crate::wire::{Encoding, RawMessage, WireError, compression};
+
+/// Messages of so many bytes take long, as sent or decompressed. Below that even a message of nothing but
+/// tiny fields takes no longer than a millisecond.
+pub(super) const LONG: usize = 64 * 1024;
+
+/// Hands out turns.
+#[derive(Debug)]
+pub(super) struct LongWork {
+    turns: Arc<Semaphore>,
+}
+
+/// A message before it is decoded.
+pub(super) enum Work {
+    /// That does not take long. It is decompressed already.
+    Short(bytes::Bytes),
+    /// It has to wait for its turn.
+    Long(RawMessage),
+}
+
+/// The most that so many compressed bytes can become: two bits may say 258 bytes. RFC 1951 §3.2.5.
+pub(super) const fn most_decompressed(length: usize) -> usize {
+    length.saturating_mul(4 * 258)
+}
+
+impl LongWork {
+    /// As many turns at once as there are workers.
+    pub(super) fn new() -> Self {
+        let workers = Handle::try_current().map(|runtime| runtime.metrics().num_workers());
+        Self {
+            turns: Arc::new(Semaphore::new(workers.unwrap_or(1))),
+        }
+    }
+
+    /// Waits for a turn, which lasts until what this yields is dropped.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Fails only if the semaphore was closed, which nobody does.
+        let turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        yield_now().await;
+        turn
+    }
+}
+
+impl Work {
+    /// Sorts a message that came in a call whose headers announced `encoding`.
+    ///
+    /// # Errors
+    ///
+    /// As [`decompress_message`](super::message::decompress_message).
+    pub(super) fn of(raw: RawMessage, encoding: Encoding, limit: usize) -> Result<Self, WireError> {
+        if raw.body.len() >= LONG {
+            return Ok(Self::Long(raw));
+        }
+        if !raw.compressed {
+            return Ok(Self::Short(raw.body));
+        }
+        match compression::decompress(encoding, &raw.body, limit.min(LONG)) {
+            Err(WireError::DecompressedTooLarge { .. }) if limit > LONG => Ok(Self::Long(raw)),
+            other => other.map(Self::Short),
+        }
+    }
+}
