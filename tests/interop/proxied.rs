@@ -15,7 +15,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::proxy::{Kind, Programs, Proxy, Security};
+use crate::proxy::{Kind, Plan, Programs, Proxy, Security};
 use crate::scenarios::Scenario;
 use crate::server::Setup;
 
@@ -60,8 +60,14 @@ impl Proxied {
             .as_ref()?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = running.entry(servers).or_insert_with(|| {
-            let what = (self.kind, self.security);
-            Proxy::start(programs, what, &servers, certificates)
+            let plan = Plan {
+                kind: self.kind,
+                security: self.security,
+                servers: &servers,
+                certificates,
+                changes: &[],
+            };
+            Proxy::start(programs, plan)
         });
         proxy.check()?;
         Ok(proxy.address.to_string())

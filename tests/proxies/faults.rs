@@ -6,8 +6,9 @@
 //!  victim ─── a stream, and calls beside it ─▶
 //! ```
 //!
-//! haproxy and Envoy put the calls of all clients on one connection. nginx has one call at a time on
-//! each connection, so there is nothing to share; that too is checked, by their number.
+//! Envoy puts the calls of all clients on one connection, and haproxy does if it is told to. nginx has
+//! one call at a time on each connection, so there is nothing to share; that too is checked, by their
+//! number.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ const FAULTS: &[(&str, Fault)] = &[
     ("a_timeout_that_is_none",           |attack| Box::pin(attack.is_refused(&[("grpc-timeout", "5x")], &[], "13"))),
     ("binary_metadata_that_is_not_base64", |attack| Box::pin(attack.is_refused(&[("some-bin", "!!!")], &[], "13"))),
     ("a_coding_that_nobody_knows",       |attack| Box::pin(attack.is_refused(&[("grpc-encoding", "zip")], &[], "12"))),
+    ("a_te_that_is_none",                |attack| Box::pin(attack.is_lost(&[("te", "gzip")]))),
+    ("a_length_that_is_not_kept",        |attack| Box::pin(attack.is_lost(&[("content-length", "3")]))),
     ("too_much_metadata",                |attack| Box::pin(attack.too_much_metadata())),
     ("a_request_cut_by_a_reset",         |attack| Box::pin(attack.resets())),
     ("answers_before_the_request_ends",  |attack| Box::pin(attack.early_answers())),
@@ -77,7 +80,15 @@ async fn run(site: &Site, fault: Fault) {
     let seen = Arc::new(Seen::default());
     let backend = Backend::start(site, server("one", &seen, ServerConfig::default())).await;
     let wire = Wire::to(backend.port).await;
-    let proxy = site.proxy(&[wire.port]);
+    let shared: &[_] = match site.kind {
+        Kind::Envoy | Kind::Nginx => &[],
+        // Who looks whether the server is there would be counted too.
+        Kind::Haproxy => &[
+            ("http-reuse never", "http-reuse always"),
+            ("default-server check", "default-server"),
+        ],
+    };
+    let proxy = site.changed_proxy(&[wire.port], shared);
 
     let victim = Victim::start(site.channel(proxy.address)).await;
     let attack = Attack {
@@ -171,11 +182,24 @@ impl Attack<'_> {
     /// Calls with these headers and these bytes end with this code, said by the server.
     async fn is_refused(&self, headers: &[(&str, &str)], bytes: &'static [u8], code: &str) {
         let client = self.client().await;
-        for _ in 0..ROUNDS {
+        for _ in 0..MANY_ROUNDS {
             let mut call = client.start("Echo", headers).await;
             call.send_bytes(Bytes::from_static(bytes)).await;
             let answer = call.finish().await;
             assert_eq!(answer.code(), Some(code), "{answer:?}");
+        }
+        self.victim.goes_on().await;
+    }
+
+    /// Calls with these headers end, however the proxy and the server see to it.
+    async fn is_lost(&self, headers: &[(&str, &str)]) {
+        for _ in 0..MANY_ROUNDS {
+            // The proxy may think that the connection is at fault.
+            let client = self.client().await;
+            let mut call = client.start("Echo", headers).await;
+            call.send_bytes(encoded("x")).await;
+            let answer = call.finish().await;
+            assert_ne!(answer.code(), Some("0"), "{answer:?}");
         }
         self.victim.goes_on().await;
     }
@@ -335,3 +359,5 @@ impl Attack<'_> {
 }
 
 const ROUNDS: usize = 20;
+/// More than a server allows a connection of faults that it must reset.
+const MANY_ROUNDS: usize = 300;
