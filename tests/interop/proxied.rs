@@ -15,7 +15,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::proxy::{Kind, Programs, Proxy, Security};
+use crate::proxy::{Kind, Plan, Programs, Proxy, Security};
 use crate::scenarios::Scenario;
 use crate::server::Setup;
 
@@ -60,8 +60,14 @@ impl Proxied {
             .as_ref()?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = running.entry(servers).or_insert_with(|| {
-            let what = (self.kind, self.security);
-            Proxy::start(programs, what, &servers, certificates)
+            let plan = Plan {
+                kind: self.kind,
+                security: self.security,
+                servers: &servers,
+                certificates,
+                changes: &[],
+            };
+            Proxy::start(programs, plan)
         });
         proxy.check()?;
         Ok(proxy.address.to_string())
@@ -119,6 +125,30 @@ const EXCEPTIONS: &[Exception] = &[
         securities: &Security::ALL,
         trials: &["python::status::a_text_longer_than_the_client_takes"],
         reason: "how much metadata a client takes, the proxy does not tell the server",
+    },
+    Exception {
+        kinds: &Kind::ALL,
+        securities: &Security::ALL,
+        trials: &["python::deadlines::a_hundred_deadlines_at_once"],
+        reason: "fifty floods leave the proxy no time, and its answers are due within a second",
+    },
+    Exception {
+        kinds: &[Kind::Envoy],
+        securities: &Security::ALL,
+        trials: &["python::cancellation::a_thousand_calls_on_one_connection"],
+        reason: "500 calls of which half are cancelled within a second are the end of their client's connection",
+    },
+    Exception {
+        kinds: &[Kind::Haproxy],
+        securities: &Security::ALL,
+        trials: &[
+            "python::cancellation::a_thousand_calls_on_one_connection",
+            "python::concurrency::busy_streams_beside_one_that_nobody_reads",
+            "client::streams::a_reader_that_is_slow",
+            "client::streams::one_stream_does_not_hold_up_another",
+            "client::streams::the_server_sends_all_before_it_reads",
+        ],
+        reason: "a stream that is not read holds up all others of its connection (haproxy/haproxy#2853)",
     },
     Exception {
         kinds: &Kind::ALL,

@@ -146,4 +146,4 @@ fn ask(
 }
 
 // Two keep a small machine busy. More would only measure how well it shares itself.
-const RUNNERS: usize = 2;
+const RUNNERS: usize = 4;

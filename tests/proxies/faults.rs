@@ -6,8 +6,9 @@
 //!  victim ─── a stream, and calls beside it ─▶
 //! ```
 //!
-//! haproxy and Envoy put the calls of all clients on one connection. nginx has one call at a time on
-//! each connection, so there is nothing to share; that too is checked, by their number.
+//! Envoy puts the calls of all clients on one connection, and haproxy does if it is told to. nginx has
+//! one call at a time on each connection, so there is nothing to share; that too is checked, by their
+//! number.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -62,11 +63,14 @@ const FAULTS: &[(&str, Fault)] = &[
     ("a_timeout_that_is_none",           |attack| Box::pin(attack.is_refused(&[("grpc-timeout", "5x")], &[], "13"))),
     ("binary_metadata_that_is_not_base64", |attack| Box::pin(attack.is_refused(&[("some-bin", "!!!")], &[], "13"))),
     ("a_coding_that_nobody_knows",       |attack| Box::pin(attack.is_refused(&[("grpc-encoding", "zip")], &[], "12"))),
+    ("a_te_that_is_none",                |attack| Box::pin(attack.is_lost(&[("te", "gzip")]))),
+    ("a_length_that_is_not_kept",        |attack| Box::pin(attack.is_lost(&[("content-length", "3")]))),
     ("too_much_metadata",                |attack| Box::pin(attack.too_much_metadata())),
     ("a_request_cut_by_a_reset",         |attack| Box::pin(attack.resets())),
     ("answers_before_the_request_ends",  |attack| Box::pin(attack.early_answers())),
     ("handlers_that_panic",              |attack| Box::pin(attack.panics())),
     ("a_client_that_does_not_read",      |attack| Box::pin(attack.does_not_read())),
+    ("small_messages_that_are_not_read", |attack| Box::pin(attack.sends_small_messages())),
     ("clients_that_are_gone",            |attack| Box::pin(attack.is_gone())),
 ];
 
@@ -76,7 +80,15 @@ async fn run(site: &Site, fault: Fault) {
     let seen = Arc::new(Seen::default());
     let backend = Backend::start(site, server("one", &seen, ServerConfig::default())).await;
     let wire = Wire::to(backend.port).await;
-    let proxy = site.proxy(&[wire.port]);
+    let shared: &[_] = match site.kind {
+        Kind::Envoy | Kind::Nginx => &[],
+        // Who looks whether the server is there would be counted too.
+        Kind::Haproxy => &[
+            ("http-reuse never", "http-reuse always"),
+            ("default-server check", "default-server"),
+        ],
+    };
+    let proxy = site.changed_proxy(&[wire.port], shared);
 
     let victim = Victim::start(site.channel(proxy.address)).await;
     let attack = Attack {
@@ -170,11 +182,24 @@ impl Attack<'_> {
     /// Calls with these headers and these bytes end with this code, said by the server.
     async fn is_refused(&self, headers: &[(&str, &str)], bytes: &'static [u8], code: &str) {
         let client = self.client().await;
-        for _ in 0..ROUNDS {
+        for _ in 0..MANY_ROUNDS {
             let mut call = client.start("Echo", headers).await;
             call.send_bytes(Bytes::from_static(bytes)).await;
             let answer = call.finish().await;
             assert_eq!(answer.code(), Some(code), "{answer:?}");
+        }
+        self.victim.goes_on().await;
+    }
+
+    /// Calls with these headers end, however the proxy and the server see to it.
+    async fn is_lost(&self, headers: &[(&str, &str)]) {
+        for _ in 0..MANY_ROUNDS {
+            // The proxy may think that the connection is at fault.
+            let client = self.client().await;
+            let mut call = client.start("Echo", headers).await;
+            call.send_bytes(encoded("x")).await;
+            let answer = call.finish().await;
+            assert_ne!(answer.code(), Some("0"), "{answer:?}");
         }
         self.victim.goes_on().await;
     }
@@ -286,6 +311,23 @@ impl Attack<'_> {
         self.handlers_end().await;
     }
 
+    /// More of them than a proxy may like to keep waiting.
+    async fn sends_small_messages(&self) {
+        let client = self.client().await;
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            let mut call = client.start("Never", &[]).await;
+            // Less than the smallest window.
+            for _ in 0..8_000 {
+                call.send_message("x").await;
+            }
+            calls.push(call);
+        }
+        self.victim.goes_on().await;
+        drop(calls);
+        self.handlers_end().await;
+    }
+
     async fn is_gone(&self) {
         for _ in 0..10 {
             let io = connect(self.proxy.address).await;
@@ -317,3 +359,5 @@ impl Attack<'_> {
 }
 
 const ROUNDS: usize = 20;
+/// More than a server allows a connection of faults that it must reset.
+const MANY_ROUNDS: usize = 300;

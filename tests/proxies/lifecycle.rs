@@ -15,6 +15,7 @@ use tokio::time::sleep;
 
 use crate::check::Check;
 use crate::process::Process;
+use crate::proxy::{Kind, Security};
 use crate::site::{Scene, Site, in_time};
 use crate::support::connect;
 
@@ -24,6 +25,11 @@ pub(crate) fn checks() -> Vec<Check> {
         Check::new(a_server_that_drains_fails_no_call),
         Check::new(a_server_that_is_killed_fails_what_it_had),
         Check::new(connections_that_grow_old_fail_no_call),
+        Check::new(a_proxy_that_ends_connections_fails_no_call).except(
+            Kind::Haproxy,
+            &Security::ALL,
+            "it has no setting that ends a connection after some calls",
+        ),
         Check::new(a_server_hears_the_proxy_answer_its_pings),
         Check::new(a_client_hears_the_proxy_answer_its_pings),
     ]
@@ -228,6 +234,22 @@ async fn connections_that_grow_old_fail_no_call(site: &Site) {
             .await;
         assert_eq!(answer.expect("no call fails").message, "you");
     }
+}
+
+async fn a_proxy_that_ends_connections_fails_no_call(site: &Site) {
+    let changes: &[_] = match site.kind {
+        Kind::Envoy => &[(
+            "max_headers_count: 300",
+            "max_headers_count: 300, max_requests_per_connection: 50",
+        )],
+        Kind::Nginx => &[("keepalive_requests 1000000", "keepalive_requests 50")],
+        Kind::Haproxy => unreachable!("it is an exception"),
+    };
+    let (one, two) = (Served::start(site), Served::start(site));
+    let proxy = site.changed_proxy(&[one.port, two.port], changes);
+    let load = Load::start(&site.channel(proxy.address));
+    load.goes_on(1_000).await;
+    assert_eq!(load.stop().await, []);
 }
 
 async fn a_server_hears_the_proxy_answer_its_pings(site: &Site) {

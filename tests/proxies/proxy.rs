@@ -94,6 +94,18 @@ impl Programs {
     }
 }
 
+/// Which proxy to start, and before whom.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) security: Security,
+    /// The ports of one server on this machine, or of two.
+    pub(crate) servers: &'a [u16],
+    pub(crate) certificates: &'a Path,
+    /// Words of the documented configuration, and what stands there instead.
+    pub(crate) changes: &'a [(&'a str, &'a str)],
+}
+
 /// One proxy. Killed when this is dropped.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
@@ -102,29 +114,20 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it before one or two servers on these ports of this machine, and returns when it listens.
-    pub(crate) fn start(
-        programs: &Programs,
-        (kind, security): (Kind, Security),
-        servers: &[u16],
-        certificates: &Path,
-    ) -> Self {
+    /// Starts it, and returns when it listens.
+    pub(crate) fn start(programs: &Programs, plan: Plan<'_>) -> Self {
         // Somebody may take the port before the proxy does.
         for _ in 0..2 {
-            if let Ok(proxy) = Self::try_start(programs, (kind, security), servers, certificates) {
+            if let Ok(proxy) = Self::try_start(programs, plan) {
                 return proxy;
             }
         }
-        Self::try_start(programs, (kind, security), servers, certificates)
-            .unwrap_or_else(|problem| panic!("{kind} does not start: {problem}"))
+        Self::try_start(programs, plan)
+            .unwrap_or_else(|problem| panic!("{} does not start: {problem}", plan.kind))
     }
 
-    fn try_start(
-        programs: &Programs,
-        (kind, security): (Kind, Security),
-        servers: &[u16],
-        certificates: &Path,
-    ) -> Result<Self, String> {
+    fn try_start(programs: &Programs, plan: Plan<'_>) -> Result<Self, String> {
+        let Plan { kind, security, .. } = plan;
         static PROXIES: AtomicU32 = AtomicU32::new(0);
         let number = PROXIES.fetch_add(1, Ordering::Relaxed);
         let folder = format!("{kind}-{}-{number}", process::id());
@@ -132,7 +135,7 @@ impl Proxy {
         fs::create_dir_all(&folder).expect("a folder below target/ can be made");
 
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let text = configuration(kind, security, address.port(), servers, certificates);
+        let text = configuration(plan, address.port());
         let file = folder.join(file_name(kind, security));
         fs::write(&file, text).expect("a file below target/ can be written");
 
@@ -181,14 +184,17 @@ impl Proxy {
 
     fn wait_until_it_listens(&mut self) -> Result<(), String> {
         let began_at = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
+        loop {
+            let is_there = TcpStream::connect(self.address).is_ok();
             self.check()?;
+            if is_there {
+                return Ok(());
+            }
             if began_at.elapsed() > START_LIMIT {
                 return Err(format!("it does not listen; {}", self.last_words()));
             }
             thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
     }
 }
 
@@ -212,19 +218,12 @@ fn file_name(kind: Kind, security: Security) -> &'static str {
 }
 
 /// The documented configuration with other ports and another folder of certificates.
-fn configuration(
-    kind: Kind,
-    security: Security,
-    port: u16,
-    servers: &[u16],
-    certificates: &Path,
-) -> String {
+fn configuration(plan: Plan<'_>, port: u16) -> String {
+    let Plan { kind, security, .. } = plan;
     let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/proxies");
     let text = fs::read_to_string(documented.join(file_name(kind, security))).unwrap();
-    // Each server is a line. Where connections are counted there is one, and nobody who looks whether
-    // it is there.
-    let is_wanted =
-        |line: &&str| servers.len() == 2 || !(line.contains("50052") || line.contains("check "));
+    // Each server is a line.
+    let is_wanted = |line: &&str| plan.servers.len() == 2 || !line.contains("50052");
     let lines = text.lines().filter(is_wanted);
     let text = lines.collect::<Vec<_>>().join("\n") + "\n";
 
@@ -233,25 +232,25 @@ fn configuration(
         Security::Tls => "8443",
     };
     let mut changes = vec![(front, port.to_string())];
-    let ports = ["50051", "50052"].into_iter().zip(servers);
+    let ports = ["50051", "50052"].into_iter().zip(plan.servers);
     changes.extend(ports.map(|(documented, port)| (documented, port.to_string())));
     if security == Security::Tls {
-        let folder = certificates.to_str().expect("target/ has an ordinary name");
+        let folder = plan
+            .certificates
+            .to_str()
+            .expect("target/ has an ordinary name");
         changes.push(("/etc/barewire", folder.to_owned()));
     }
     match kind {
         Kind::Envoy => {}
-        Kind::Haproxy => {
-            changes.push(("global\n", "global\n    nbthread 1\n".to_owned()));
-            if servers.len() == 1 {
-                changes.push(("http-reuse never", "http-reuse always".to_owned()));
-            }
-        }
+        Kind::Haproxy => changes.push(("global\n", "global\n    nbthread 1\n".to_owned())),
         Kind::Nginx => changes.extend([
             ("worker_processes auto;", NGINX_PROCESS.to_owned()),
             ("http {\n", format!("http {{\n{NGINX_FOLDERS}")),
         ]),
     }
+    let wanted = plan.changes.iter();
+    changes.extend(wanted.map(|(from, to)| (*from, (*to).to_owned())));
     replaced(&text, &changes)
 }
 

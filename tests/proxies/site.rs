@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::proxy::{Kind, Programs, Proxy, Security};
+use crate::proxy::{Kind, Plan, Programs, Proxy, Security};
 use crate::service::Place;
 use crate::support::{Client, Probe, Seen, connect};
 
@@ -32,8 +32,19 @@ pub(crate) struct Site {
 impl Site {
     /// A proxy before servers on these ports.
     pub(crate) fn proxy(&self, servers: &[u16]) -> Proxy {
-        let what = (self.kind, self.security);
-        Proxy::start(&self.programs, what, servers, &self.certificates)
+        self.changed_proxy(servers, &[])
+    }
+
+    /// A proxy that is told something else than the documentation has it.
+    pub(crate) fn changed_proxy(&self, servers: &[u16], changes: &[(&str, &str)]) -> Proxy {
+        let plan = Plan {
+            kind: self.kind,
+            security: self.security,
+            servers,
+            certificates: &self.certificates,
+            changes,
+        };
+        Proxy::start(&self.programs, plan)
     }
 
     /// A channel of its own.
