@@ -155,6 +155,7 @@ const EXCEPTIONS: &[Exception] = &[
         kinds: &[Kind::Nginx],
         securities: &[Security::Tls],
         trials: &[
+            "python::metadata::asyncio_too",
             "python::metadata::is_read_before_any_message",
             "client::cancellation::a_bidi_stream_after_we_have_said_all",
             "client::cancellation::a_client_stream_that_is_dropped_unfinished",
