@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::Response;
-use super::long_work::{Turn, Work, most_decompressed};
+use super::long_work::{LONG, Turn, Work, most_decompressed};
 use super::message::{decode_message, decompress_message};
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
@@ -122,11 +122,11 @@ impl<M: prost::Message + Default> Inbound<M> {
             }
         };
         self.compressed = raw.compressed;
-        let decoded = match self.source.sort(raw, self.message_limit) {
-            Ok(Work::Short(body)) => self.decode(body),
-            // Boxed, since it is rare: a stream that waits for messages should not keep the room.
-            Ok(Work::Long(raw)) => Box::pin(self.decode_in_turn(raw)).await,
-            Err(error) => Err(error.into()),
+        let decoded = if raw.compressed || raw.body.len() >= LONG {
+            // Boxed: a stream that waits for messages should not keep the room.
+            Box::pin(self.decode_sorted(raw)).await
+        } else {
+            self.decode(raw.body)
         };
         match decoded {
             Ok(message) => Ok(Some(message)),
@@ -212,6 +212,13 @@ impl<M: prost::Message + Default> Inbound<M> {
     fn decode(&mut self, body: Bytes) -> Result<M, Status> {
         self.source.charge(&body)?;
         Ok(decode_message(body)?)
+    }
+
+    async fn decode_sorted(&mut self, raw: RawMessage) -> Result<M, Status> {
+        match self.source.sort(raw, self.message_limit)? {
+            Work::Short(body) => self.decode(body),
+            Work::Long(raw) => self.decode_in_turn(raw).await,
+        }
     }
 
     async fn decode_in_turn(&mut self, raw: RawMessage) -> Result<M, Status> {
