@@ -158,7 +158,7 @@ impl Service for Hasty {
 async fn a_message_that_was_given_up_while_it_waited_for_its_turn_is_not_lost() {
     let client = Client::over(piped_server(Hasty, ServerConfig::default())).await;
     let mut call = client.start("Any", &[("grpc-encoding", "gzip")]).await;
-    let lengths = [100_000, 1, 3_000_000, 100_000, 2];
+    let lengths = [200_000, 1, 3_000_000, 200_000, 2];
     for length in lengths {
         call.send_bytes(gzipped(&"x".repeat(length))).await;
     }
@@ -201,7 +201,7 @@ async fn who_does_not_take_its_turn_holds_up_the_others_for_seconds_only() {
         .add(Probe::default());
     tokio::spawn(server.serve_io(theirs));
     let client = Client::over(io).await;
-    let long = gzipped(&"x".repeat(100_000));
+    let long = gzipped(&"x".repeat(200_000));
     let request = http::Request::post("http://localhost/test.Distracted/Any")
         .header("te", "trailers")
         .header("content-type", "application/grpc")

@@ -67,11 +67,11 @@ fn main() -> ExitCode {
     {
         eprintln!("\nPython scenarios cannot run: {reason}; {INSTALL}");
     }
-    let proxied = Proxied::from_environment(&scratch()).map(Arc::new);
+    let proxied = Proxied::from_environment().map(Arc::new);
     let interop = Arc::new(Interop {
         python,
         environment: OnceLock::new(),
-        runners: Runners::default(),
+        runners: Runners::new(proxied.is_some()),
         servers: Servers::new(scratch(), proxied.clone()),
         proxied,
         site: OnceLock::new(),

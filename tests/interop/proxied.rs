@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::proxy::{Kind, Plan, Programs, Proxy, Security};
@@ -23,7 +23,6 @@ use crate::server::Setup;
 pub(crate) struct Proxied {
     kind: Kind,
     security: Security,
-    scratch: PathBuf,
     programs: OnceLock<Result<Programs, String>>,
     /// One for each pair of servers.
     running: Mutex<HashMap<[u16; 2], Proxy>>,
@@ -31,7 +30,7 @@ pub(crate) struct Proxied {
 
 impl Proxied {
     /// The proxy that the environment asks for.
-    pub(crate) fn from_environment(scratch: &Path) -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         let wanted = env::var("BAREWIRE_INTEROP_PROXY").ok()?;
         let (name, security) = match wanted.strip_suffix("-tls") {
             Some(name) => (name, Security::Tls),
@@ -41,7 +40,6 @@ impl Proxied {
         Some(Self {
             kind: kind.unwrap_or_else(|| panic!("no proxy is called {name:?}")),
             security,
-            scratch: scratch.join("proxies"),
             programs: OnceLock::new(),
             running: Mutex::new(HashMap::new()),
         })
@@ -54,10 +52,7 @@ impl Proxied {
 
     /// Where it listens that passes calls on to these servers.
     pub(crate) fn address(&self, servers: [u16; 2], certificates: &Path) -> Result<String, String> {
-        let programs = self
-            .programs
-            .get_or_init(|| Programs::prepare(&self.scratch))
-            .as_ref()?;
+        let programs = self.programs.get_or_init(Programs::prepare).as_ref()?;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let proxy = running.entry(servers).or_insert_with(|| {
             let plan = Plan {
@@ -160,6 +155,7 @@ const EXCEPTIONS: &[Exception] = &[
         kinds: &[Kind::Nginx],
         securities: &[Security::Tls],
         trials: &[
+            "python::metadata::asyncio_too",
             "python::metadata::is_read_before_any_message",
             "client::cancellation::a_bidi_stream_after_we_have_said_all",
             "client::cancellation::a_client_stream_that_is_dropped_unfinished",

@@ -104,8 +104,8 @@ impl Servers {
     /// Whether the server of this set-up is as it should be, after a scenario.
     pub(crate) fn check(&self, setup: Setup) -> Result<(), String> {
         let mut running = self.lock();
-        let of_setup = running.iter_mut().filter(|((of, _), _)| *of == setup);
-        of_setup.map(|(_, server)| server.check(setup)).collect()
+        let mut of_setup = running.iter_mut().filter(|((of, _), _)| *of == setup);
+        of_setup.try_for_each(|(_, server)| server.check(setup))
     }
 
     /// Stops all servers as an operator would, and says what is wrong about how they end.

@@ -90,7 +90,7 @@ struct Needs {
 
 impl Needs {
     fn site(&self, kind: Kind, security: Security) -> Result<Site, String> {
-        let programs = self.programs.get_or_init(|| Programs::prepare(&scratch()));
+        let programs = self.programs.get_or_init(Programs::prepare);
         let certificates = self
             .certificates
             .get_or_init(|| Certificates::make(&scratch()));

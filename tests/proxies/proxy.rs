@@ -68,10 +68,11 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// Gets them, or finds them there.
-    pub(crate) fn prepare(scratch: &Path) -> Result<Self, String> {
+    pub(crate) fn prepare() -> Result<Self, String> {
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("proxies");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/proxies/prepare.py");
         let mut command = Command::new("python3");
-        let output = command.arg(script).arg(scratch).output();
+        let output = command.arg(script).arg(&scratch).output();
         let output = output.map_err(|error| format!("cannot run {command:?}: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
@@ -80,7 +81,7 @@ impl Programs {
         let found = serde_json::from_slice(&output.stdout);
         Ok(Self {
             found: found.map_err(|error| format!("prepare.py: {error}"))?,
-            scratch: scratch.to_owned(),
+            scratch,
         })
     }
 

@@ -86,16 +86,7 @@ pub(crate) fn failure(code: &str) -> Result<Status, Status> {
     let mut metadata = Metadata::new();
     metadata.insert_bin("why-bin", &[0, 255, 10])?;
     // `google.rpc.Status` with the code, as details must have it.
-    let details = vec![
-        8,
-        u8::try_from(code.number()).unwrap(),
-        26,
-        4,
-        18,
-        2,
-        0,
-        255,
-    ];
+    let details = vec![8, code.number(), 26, 4, 18, 2, 0, 255];
     let status = Status::new(code, "half-way, 世界, 100 %\n");
     Ok(status.with_details(details.into()).with_metadata(metadata))
 }
