@@ -157,7 +157,9 @@ pub(crate) fn status_details(data: &[u8]) {
     {
         assert!([0, number].contains(&read.code), "{read:?} for {code}");
     }
-    for (said, agrees) in [(number, true), (0, true), (number + 1, false), (-1, false)] {
+    let others = [number + 1, number + 256, -1];
+    let others = others.map(|other| (other, false));
+    for (said, agrees) in [(number, true), (0, true)].into_iter().chain(others) {
         let written = RpcStatus {
             code: said,
             message: String::from_utf8_lossy(details).into_owned(),
