@@ -69,6 +69,18 @@ mod call {
     #[path = "../../../../src/call/inflight.rs"]
     pub mod inflight;
 
+    pub mod long_work {
+        /// Nothing here takes long.
+        #[derive(Debug)]
+        pub struct LongWork;
+
+        impl LongWork {
+            pub fn new() -> Self {
+                Self
+            }
+        }
+    }
+
     #[cfg(test)]
     mod tests;
 }
