@@ -70,7 +70,7 @@ mod call {
     pub mod inflight;
 
     pub mod long_work {
-        /// Has no part in what is counted.
+        /// Nothing here takes long.
         #[derive(Debug)]
         pub struct LongWork;
 
