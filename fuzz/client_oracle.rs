@@ -16,14 +16,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use panics::without_panics;
+use crate::panics::without_panics;
 
-#[path = "panics.rs"]
-mod panics;
-
-/// Input: a byte for how it is said, then all that the first server says. The lower six bits of the first
-/// byte are the size of the pieces that arrive; the next one says that the connection stays open for a
-/// while afterwards; the highest one, that the server does not read.
+/// Input: a byte for how it is said, then all that the first server says, with a moment after the first
+/// frame. The lower six bits of the first byte are the size of the pieces that arrive; the next one says
+/// that the connection stays open for a while afterwards; the highest one, that the server does not read.
 ///
 /// Nothing panics, not even where a panic would be caught. Every call ends, with one status that remains,
 /// of which its interceptor is told once, and not after its deadline. The next call finds the next server,
@@ -95,17 +92,26 @@ async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
         0 => bytes.len().max(1),
         size => size,
     };
-    // Calls are made before they are answered.
-    sleep(MOMENT).await;
-    for piece in bytes.chunks(size) {
-        // The client may have had enough, or not listen.
-        if !matches!(timeout(SILENCE, say.write_all(piece)).await, Ok(Ok(()))) {
-            break;
+    // Calls begin once SETTINGS are there, and are answered after that.
+    let settings = match bytes.first_chunk() {
+        Some(&[0, high, low]) => 9 + usize::from(u16::from_be_bytes([high, low])),
+        Some(_) | None => bytes.len(),
+    };
+    let (settings, rest) = bytes.split_at(settings.min(bytes.len()));
+    let open_for = if manner & 0x40 == 0 {
+        Duration::ZERO
+    } else {
+        SILENCE
+    };
+    'all: for (part, pause) in [(settings, MOMENT), (rest, open_for)] {
+        for piece in part.chunks(size) {
+            // The client may have had enough, or not listen.
+            if !matches!(timeout(SILENCE, say.write_all(piece)).await, Ok(Ok(()))) {
+                break 'all;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
-    if manner & 0x40 != 0 {
-        sleep(SILENCE).await;
+        sleep(pause).await;
     }
     hearing.abort();
     // Aborted, it has dropped its half.

@@ -444,7 +444,8 @@ impl Model {
                     goaway = frame.length == 8 && frame.at >= begins_at;
                     if frame.length >= 8 {
                         let code = number(&frame.payload[4..8]);
-                        self.fatal_goaway = self.fatal_goaway.or((code != 0).then_some(code));
+                        let fault = Some(code).filter(|code| *code != 0);
+                        self.fatal_goaway = self.fatal_goaway.or(fault);
                     }
                 }
                 Event::Begins(_) | Event::Ends(_) => {}

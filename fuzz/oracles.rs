@@ -275,8 +275,8 @@ fn check_status(fields: HeaderMap, http_status: StatusCode) {
     };
 
     let trailers = Trailers::parse(fields.clone(), http_status);
-    let found = trailers.outcome.as_ref().map(|()| ());
-    assert_eq!(found.map_err(|status| status.code), expected);
+    let found = trailers.outcome.clone().map_err(|status| status.code);
+    assert_eq!(found, expected);
     let metadata = match &trailers.outcome {
         Ok(()) => &trailers.metadata,
         Err(status) => &status.metadata,

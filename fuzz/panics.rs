@@ -13,7 +13,7 @@ thread_local! {
 /// # Panics
 ///
 /// If anything in it did, on this thread.
-pub(super) fn without_panics(run: impl FnOnce()) {
+pub(crate) fn without_panics(run: impl FnOnce()) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = panic::take_hook();

@@ -17,10 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use panics::without_panics;
-
-#[path = "panics.rs"]
-mod panics;
+use crate::panics::without_panics;
 
 /// Input: a byte for how it is said, then what follows the preface. The lower bits of the first byte
 /// are the size of the pieces that arrive; the highest one says that the client does not read.

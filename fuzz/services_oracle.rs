@@ -13,10 +13,7 @@ use prost::encoding::{DecodeContext, WireType};
 use prost::{DecodeError, Message};
 use tokio::runtime::Builder;
 
-use panics::without_panics;
-
-#[path = "panics.rs"]
-mod panics;
+use crate::panics::without_panics;
 
 /// Input: a byte that chooses the method, then the messages of the request, each behind a byte with its
 /// length.

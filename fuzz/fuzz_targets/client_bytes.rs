@@ -4,5 +4,7 @@
 
 #[path = "../client_oracle.rs"]
 mod client_oracle;
+#[path = "../panics.rs"]
+mod panics;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| client_oracle::client_bytes(data));

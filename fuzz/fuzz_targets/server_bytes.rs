@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../panics.rs"]
+mod panics;
 #[path = "../server_oracle.rs"]
 mod server_oracle;
 

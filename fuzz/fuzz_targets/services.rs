@@ -2,6 +2,8 @@
 
 #![no_main]
 
+#[path = "../panics.rs"]
+mod panics;
 #[path = "../services_oracle.rs"]
 mod services_oracle;
 

@@ -6,10 +6,9 @@ use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Response;
-use super::long_work::{Work, most_decompressed};
+use super::long_work::{Turn, Work, most_decompressed};
 use super::message::{decode_message, decompress_message};
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
@@ -109,7 +108,8 @@ impl<M: prost::Message + Default> Inbound<M> {
     ///
     /// # Cancel safety
     ///
-    /// Safe. A message of which a part has come stays buffered, and the next call goes on with it.
+    /// Safe. A message of which a part has come stays buffered, and the next call goes on with it; so
+    /// does one that waits to be decoded.
     pub async fn next(&mut self) -> Result<Option<M>, Status> {
         let raw = match self.waiting.take() {
             Some(raw) => raw,
@@ -322,8 +322,8 @@ impl Source {
         }
     }
 
-    /// Whether a message takes long to decode. A client decodes all of them where it stands: it chose
-    /// its server.
+    /// Says whether a message takes long to decode. A client decodes each where it stands: it chose its
+    /// server.
     ///
     /// # Errors
     ///
@@ -350,7 +350,7 @@ impl Source {
     }
 
     /// Waits for the turn of a message that takes long to decode.
-    async fn turn(&mut self) -> Option<OwnedSemaphorePermit> {
+    async fn turn(&mut self) -> Option<Turn> {
         match self {
             #[cfg(feature = "server")]
             Self::Requests(requests) => requests.turn().await,

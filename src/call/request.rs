@@ -71,6 +71,11 @@ impl<T> Request<T> {
 
     /// The same request with a deadline that is `timeout` from now. It covers all that the call takes,
     /// from looking up the server's name to the last message.
+    ///
+    /// A call has no task of its own. Its future, or its [`Inbound`](crate::Inbound), that is held past the
+    /// deadline and not looked at keeps its stream and its place among those that the server takes at once
+    /// until it is looked at or dropped: only then is the stream reset. A server that keeps deadlines ends
+    /// its side in time all the same.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.deadline = Some(Deadline::after(timeout));

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Inbound;
 use super::inbound::Source;
 use super::inflight::{Charge, InflightBytes};
-use super::long_work::Work;
+use super::long_work::{Turn, Work};
 use crate::transport::recv::RecvHalf;
 use crate::wire::decode_cost::SCANNED_FROM;
 use crate::wire::{Encoding, RawMessage, Status, WireError};
@@ -45,7 +44,7 @@ impl Requests {
         self.charge = None;
     }
 
-    /// Whether a message takes long to decode.
+    /// Says whether a message takes long to decode.
     pub(super) fn sort(&self, raw: RawMessage, limit: usize) -> Result<Work, WireError> {
         Work::of(raw, self.encoding, limit).inspect_err(|error| self.count(error))
     }
@@ -59,7 +58,7 @@ impl Requests {
         Ok(())
     }
 
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+    pub(super) async fn turn(&self) -> Option<Turn> {
         self.inflight.long_work().turn().await
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::uri::Authority;
@@ -275,6 +275,14 @@ impl ChannelShared {
     /// What the service's owner asks of clients now.
     pub(super) fn policies(&self) -> Option<Arc<Policies>> {
         self.pool.policies()
+    }
+}
+
+impl Drop for ChannelShared {
+    fn drop(&mut self) {
+        // No call is left that could keep anything.
+        let left = self.replay_bytes.load(Ordering::Relaxed);
+        debug_assert_eq!(left, 0, "bytes for further attempts are left");
     }
 }
 

@@ -837,7 +837,10 @@ fn poll_first_bytes(meter: &SharedMeter, cx: &mut Context<'_>) -> Poll<Result<()
     }
     match meter.poll_peek(cx, FRAME_HEAD_LENGTH) {
         Poll::Ready(Ok(bytes)) => Poll::Ready(NotHttp2::check(bytes).map_err(OpenError::NotHttp2)),
-        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+        // An error with words of its own, as those of TLS, says more.
+        Poll::Ready(Err(error))
+            if error.kind() == io::ErrorKind::ConnectionReset && error.get_ref().is_none() =>
+        {
             Poll::Ready(Err(OpenError::NotHttp2(NotHttp2::Reset)))
         }
         Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),

@@ -190,6 +190,14 @@ impl ConnectionShared {
     }
 }
 
+impl Drop for ConnectionShared {
+    fn drop(&mut self) {
+        // No call is left that could have anything unread.
+        debug_assert!(self.unread.is_none(), "unread bytes are left");
+        debug_assert_eq!(self.calls.load(Ordering::Relaxed), 0, "calls are left");
+    }
+}
+
 /// What a connection is told to do for the sake of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {

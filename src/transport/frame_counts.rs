@@ -71,6 +71,8 @@ pub(crate) struct FrameCounts {
     pub(crate) streams_refused: u64,
     /// We said GOAWAY for a fault of this code: nothing but the end of the connection follows.
     pub(crate) fatal_goaway: Option<u32>,
+    /// How often we said GOAWAY. In a drain the second one follows the answer to its PING.
+    pub(crate) goaways_sent: u32,
     /// DATA frames without a byte and without END_STREAM.
     pub(crate) empty_data_frames: u64,
     now: Instant,
@@ -124,6 +126,7 @@ impl FrameCounts {
             resets_written: 0,
             streams_refused: 0,
             fatal_goaway: None,
+            goaways_sent: 0,
             empty_data_frames: 0,
             now,
             frames_answered: 0,
@@ -290,6 +293,7 @@ impl FrameCounts {
                     None
                 }
                 frame_type::GOAWAY => {
+                    self.goaways_sent = self.goaways_sent.saturating_add(1);
                     // After the last stream's id comes the error code; 0 is none.
                     let code = payload.get(4..).and_then(<[u8]>::first_chunk);
                     let code = code.copied().map(u32::from_be_bytes);

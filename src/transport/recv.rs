@@ -346,3 +346,11 @@ impl RecvState {
         bytes >= self.release_step.saturating_mul(2)
     }
 }
+
+impl Drop for RecvState {
+    fn drop(&mut self) {
+        // Only a call that was dropped half-way has not been closed.
+        self.connection.left_window(self.unreleased);
+        self.connection.was_read(self.held);
+    }
+}

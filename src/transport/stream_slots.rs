@@ -88,8 +88,12 @@ impl StreamSlots {
             self.free.add_permits(more - paid);
         } else {
             let fewer = before - limit;
+            // Before the look at what is free: a stream that ends now must not give its slot back.
+            self.owed.fetch_add(fewer, Ordering::Relaxed);
             let taken = self.free.forget_permits(fewer);
-            self.owed.fetch_add(fewer - taken, Ordering::Relaxed);
+            // What was free is not owed, as far as streams have not paid for it by now.
+            let settled = take_up_to(&self.owed, taken);
+            self.free.add_permits(taken - settled);
         }
     }
 

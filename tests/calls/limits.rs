@@ -327,6 +327,23 @@ async fn idleness_and_age_are_counted_and_so_is_a_drain_that_nobody_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_whose_ping_was_answered_is_not_counted_as_unanswered() {
+    let (io, counters) = over_http2(Http2Config {
+        max_connection_age: Some(seconds(50)),
+        ..Http2Config::default()
+    });
+    let mut peer = RawPeer::begin(io).await;
+    peer.write(&call(1, "Begin")).await;
+    let ping = frame_in_time(&mut peer, PING).await;
+    peer.write(&frame(PING, ACK, 0, &ping)).await;
+    // The one that names the last stream.
+    let goaway = frame_in_time(&mut peer, GOAWAY).await;
+    assert_eq!(goaway[..4], 1_u32.to_be_bytes());
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(hits(&counters), [(Counter::MaxConnectionAge, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_worn_by_resets_is_replaced_in_time() {
     let bad = block(&[
         (":method", "POST"),

@@ -2,12 +2,19 @@
 
 use std::future::ready;
 use std::io::Write;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use barewire::wire::framing::{RawMessage, encode_message};
-use barewire::{Inbound, Request, Response, ServerCall, ServerConfig, Service, Serving, Status};
+use barewire::{
+    Inbound, Request, Response, Server, ServerCall, ServerConfig, Service, Serving, Status,
+};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RawPeer, WINDOW_UPDATE, block, encoded,
@@ -15,7 +22,7 @@ use crate::support::{
 };
 
 /// So many bytes take long, as sent or decompressed.
-const LONG: usize = 64 * 1024;
+const LONG: usize = 128 * 1024;
 
 /// A text whose message has so many bytes: the tag, three of length, and itself.
 fn text(length: usize) -> String {
@@ -151,10 +158,61 @@ impl Service for Hasty {
 async fn a_message_that_was_given_up_while_it_waited_for_its_turn_is_not_lost() {
     let client = Client::over(piped_server(Hasty, ServerConfig::default())).await;
     let mut call = client.start("Any", &[("grpc-encoding", "gzip")]).await;
-    let lengths = [100_000, 1, 3_000_000, 100_000, 2];
+    let lengths = [200_000, 1, 3_000_000, 200_000, 2];
     for length in lengths {
         call.send_bytes(gzipped(&"x".repeat(length))).await;
     }
     let answer = call.finish().await;
     assert_eq!(answer.messages, [format!("{lengths:?}")], "{answer:?}");
+}
+
+/// Asks for a message, and then looks at something else.
+struct Distracted(Arc<Notify>);
+
+impl Service for Distracted {
+    fn name(&self) -> &'static str {
+        "test.Distracted"
+    }
+
+    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+        Box::pin(async move {
+            let mut requests: Request<Inbound<String>> = call.requests();
+            // Time is stopped, so that it passes when all has come.
+            sleep(Duration::from_millis(1)).await;
+            let mut next = pin!(requests.next());
+            // It has its turn, and nobody lets it go on.
+            tokio::select! {
+                biased;
+                _ = &mut next => return Err(Status::internal("it never had to wait")),
+                () = ready(()) => {}
+            }
+            self.0.notify_one();
+            std::future::pending().await
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_take_its_turn_holds_up_the_others_for_seconds_only() {
+    let asked = Arc::new(Notify::new());
+    let (io, theirs) = tokio::io::duplex(1024 * 1024);
+    let server = Server::new()
+        .add(Distracted(Arc::clone(&asked)))
+        .add(Probe::default());
+    tokio::spawn(server.serve_io(theirs));
+    let client = Client::over(io).await;
+    let long = gzipped(&"x".repeat(200_000));
+    let request = http::Request::post("http://localhost/test.Distracted/Any")
+        .header("te", "trailers")
+        .header("content-type", "application/grpc")
+        .header("grpc-encoding", "gzip");
+    let mut distracted = client.send_request(request.body(()).unwrap(), false).await;
+    distracted.send_bytes(long.clone()).await;
+    asked.notified().await;
+    let start = Instant::now();
+    let mut call = client.start("Sum", &[("grpc-encoding", "gzip")]).await;
+    call.send_bytes(long).await;
+    let answer = timeout(Duration::from_secs(60), call.finish_patiently()).await;
+    assert_eq!(answer.expect("an answer").code(), Some("0"));
+    assert_eq!(start.elapsed().as_secs(), 5);
 }

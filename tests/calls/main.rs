@@ -25,6 +25,8 @@ mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
+#[path = "../../fuzz/panics.rs"]
+mod panics;
 mod recorder;
 mod regressions;
 mod room;

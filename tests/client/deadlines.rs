@@ -416,3 +416,31 @@ async fn p283_a_deadline_beyond_all_clocks_is_far_away() {
     });
     assert_eq!(result.unwrap().message, "ok");
 }
+
+/// A call has no task, so that its deadline is seen by whoever looks at it: the limit of that is told in
+/// [`Request::with_timeout`].
+#[tokio::test(start_paused = true)]
+async fn a_call_that_nobody_looks_at_is_reset_when_somebody_does() {
+    for is_dropped in [false, true] {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let call = channel.server_streaming::<String, String>(path(), ask());
+        let (mut inbound, mut server) =
+            tokio::join!(async { within(call).await.unwrap() }, async {
+                let mut server = line.accept().await;
+                let stream = server.request().await.stream;
+                server.messages_of(stream, 1).await;
+                server.write(&headers(stream)).await;
+                server
+            });
+        sleep(2 * TIMEOUT).await;
+        assert_eq!(server.unasked().await, []);
+        if is_dropped {
+            drop(inbound);
+        } else {
+            let status = within(inbound.next()).await.unwrap_err();
+            assert_eq!(status.code, Code::DeadlineExceeded, "{status}");
+        }
+        assert_eq!(server.reset_of(1).await, CANCEL);
+    }
+}

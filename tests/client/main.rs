@@ -74,6 +74,8 @@ mod meter_oracle;
 mod method_config;
 mod names_again;
 mod net;
+#[path = "../../fuzz/panics.rs"]
+mod panics;
 mod pick_first;
 mod random;
 mod resolved_config;

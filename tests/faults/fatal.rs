@@ -3,7 +3,7 @@
 
 use barewire::{Code, Counter};
 
-use crate::raw_server::{GRPC, block_frames, headers, message, trailers};
+use crate::raw_server::{GRPC, block_frames, data, headers, message, trailers, trailers_ok};
 use crate::scene::{Scene, Stage, counted, request};
 use crate::support::{
     DATA, END_HEADERS, END_STREAM, HEADERS, block, encoded, frame, request_block,
@@ -66,4 +66,22 @@ async fn f25_what_h2_takes_for_a_fault_of_the_connection_ends_it_at_a_client() {
         let status = stage.ends_without_its_connection().await;
         assert_eq!(status.code, Code::Unavailable, "{what}: {status}");
     }
+}
+
+/// A client has done with a stream whose trailers came, and h2 lets what follows pass.
+#[tokio::test(start_paused = true)]
+async fn f25_data_behind_trailers_is_borne_by_a_client() {
+    let mut stage = Stage::new().await;
+    for _ in 0..10 {
+        let heard = stage
+            .heard(async |server, stream| {
+                let whole = [headers(stream), message(stream, "a"), trailers_ok(stream)];
+                let bytes = [whole.concat(), data(stream, &encoded("b"))];
+                server.write(&bytes.concat()).await;
+            })
+            .await;
+        assert_eq!(heard.messages, ["a"]);
+        heard.end.unwrap();
+    }
+    stage.ends_well().await;
 }

@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, SupportedProtocolVersion, version};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -379,6 +380,30 @@ async fn f22_a_version_below_1_2_is_refused_with_its_alert() {
     }
     counted(&counters, Counter::TlsHandshakeFailed, 2).await;
     canary.ends_well().await;
+}
+
+/// grpcio goes like that from a client whose certificate it misses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f22_a_server_that_resets_after_the_handshake_may_miss_a_certificate() {
+    let root = Identity::authority("root");
+    let mut config = server_config(&root.sign(|_| {}), None, Arc::default());
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let goes = async {
+        let (io, _) = listener.accept().await.unwrap();
+        let mut io = acceptor.accept(io).await.unwrap();
+        io.read_u8().await.unwrap();
+        let (io, _) = io.into_inner();
+        SockRef::from(&io).set_linger(Some(Duration::ZERO)).unwrap();
+    };
+    let offer = Offer::new(&root);
+    let (answer, ()) = tokio::join!(offer.call(address), goes);
+    let status = answer.unwrap_err();
+    assert_eq!(status.code, Code::Unavailable, "{status}");
+    let remedy = format!("if it wants a client certificate, {GIVE_IDENTITY}");
+    assert!(status.message.ends_with(&remedy), "{status}");
 }
 
 const TEN_YEARS: i64 = 10 * 365 * 24 * 3600;

@@ -49,8 +49,8 @@ fn every_target_has_a_program() {
         .collect();
     names.sort();
     let mut targets: Vec<_> = targets().map(|(target, _)| target).collect();
-    // These need a server or a client; `tests/calls` and `tests/client` replay them.
-    targets.extend(["client_bytes", "meter", "server_bytes"]);
+    // These need a server or a client; `tests/calls`, `tests/client` and `tests/simulation` replay them.
+    targets.extend(["client_bytes", "meter", "ops", "server_bytes"]);
     targets.extend(["service_config", "services", "target", "tunnel"]);
     targets.sort_unstable();
     assert_eq!(names, targets);

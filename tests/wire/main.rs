@@ -23,6 +23,7 @@ mod metadata;
 mod oracles;
 mod path;
 mod percent;
+mod properties;
 mod request_headers;
 mod response_headers;
 mod retry;

@@ -86,7 +86,8 @@ impl ServerConnection {
             if let Some(at) = drain.cut_at {
                 next.or(at, Duration::ZERO, Due::Grace);
             }
-            if !drain.refusing {
+            let answered = self.meter.lock().counts().goaways_sent > 1;
+            if !drain.refusing && !answered {
                 next.or(drain.began_at, config.drain_ping_timeout, Due::DrainPing);
             }
             return next.0;

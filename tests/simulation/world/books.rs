@@ -210,7 +210,7 @@ impl Entry {
             must(self.ended.is_some(), "it does not end");
             return problems;
         };
-        let told = outcome.as_ref().map(|()| ()).map_err(|status| status.code);
+        let told = outcome.as_ref().copied().map_err(|status| status.code);
         must(self.told == [told], "the interceptor is told another end");
         match outcome {
             Ok(()) => {

@@ -140,16 +140,12 @@ async fn act(plan: &Plan) -> Trace {
         }
     }
     log.note(format!("all calls have ended, {:?}", channel.counters()));
-    // A call slot that was lost is missed now.
-    let probes = plan.steps.len()..plan.steps.len() + PROBES;
-    let probing = probes.clone().map(|id| {
-        let probe = caller::make(
-            books.clone(),
-            Arc::new(CallPlan::probe(id)),
-            channel.clone(),
-            Arc::default(),
-        );
-        tokio::spawn(probe)
+    // A call slot that was lost is missed now. One of the calls takes more than a window.
+    let probes = plan.steps.len()..plan.steps.len() + PROBES.len();
+    let probing = probes.clone().zip(PROBES).map(|(id, length)| {
+        let (books, channel) = (books.clone(), channel.clone());
+        let plan = Arc::new(CallPlan::probe(id, length));
+        tokio::spawn(caller::make(books, plan, channel, Arc::default()))
     });
     for probe in probing.collect::<Vec<_>>() {
         probe.await.unwrap();
@@ -184,8 +180,8 @@ async fn act(plan: &Plan) -> Trace {
     log.trace()
 }
 
-/// As many calls at once as every plan has room for.
-const PROBES: usize = 3;
+/// As many calls at once as every plan has room for, with messages of these lengths.
+const PROBES: [usize; 3] = [20_000, 100, 0];
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };

@@ -84,6 +84,16 @@ impl Network {
         Duration::from_millis(chance.below(most + 1).try_into().unwrap())
     }
 
+    /// How many bytes pass at once, where so many have before. Who has much to say need not say all of it
+    /// in small pieces.
+    fn piece(&self, passed: usize) -> usize {
+        let State { links, chance, .. } = &mut *self.lock();
+        links.piece.map_or(usize::MAX, |most| match passed {
+            0..30_000 => 1 + chance.below(most),
+            30_000.. => 16_384,
+        })
+    }
+
     /// Whether an attempt to connect fails: with `true` it does at once, with `false` never.
     pub fn refuses(&self) -> Option<bool> {
         let State { links, chance, .. } = &mut *self.lock();
@@ -297,10 +307,7 @@ impl AsyncRead for End {
             way = this.reads.lock().unwrap();
         }
         this.timer = None;
-        let State { links, chance, .. } = &mut *this.network.lock();
-        let piece = links
-            .piece
-            .map_or(usize::MAX, |most| 1 + chance.below(most));
+        let piece = this.network.piece(way.passed);
         let Some((_, bytes)) = way.pieces.front_mut() else {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -333,11 +340,8 @@ impl AsyncWrite for End {
             Some(Ended::Reset) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             None => {}
         }
-        let State { links, chance, .. } = &mut *this.network.lock();
-        let room = links.room.saturating_sub(way.bytes);
-        let piece = links
-            .piece
-            .map_or(usize::MAX, |most| 1 + chance.below(most));
+        let room = this.network.lock().links.room.saturating_sub(way.bytes);
+        let piece = this.network.piece(way.passed);
         let left = way
             .breaks_at
             .map_or(usize::MAX, |(at, _)| at.saturating_sub(way.passed));

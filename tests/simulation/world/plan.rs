@@ -325,6 +325,7 @@ impl Op {
             11 | 12 if calls > 0 => Self::Cancel {
                 call: chance.below(calls),
             },
+            13 => Self::Call(Box::new(CallPlan::draw(chance, calls).bulk())),
             _ => Self::Call(Box::new(CallPlan::draw(chance, calls))),
         }
     }
@@ -380,13 +381,31 @@ impl CallPlan {
         }
     }
 
-    /// A call that nothing speaks against.
-    pub fn probe(id: usize) -> Self {
+    /// The same, with streams of many windows.
+    fn bulk(self) -> Self {
+        let replies = match self.kind.streams_replies() {
+            true => vec![Act::Send(40_000); 40],
+            false => Vec::new(),
+        };
+        Self {
+            requests: match self.kind.streams_requests() {
+                true => vec![40_000; 40],
+                false => self.requests,
+            },
+            acts: [vec![Act::Read(usize::MAX)], replies].concat(),
+            ..self
+        }
+    }
+
+    /// A call that nothing speaks against, with messages of this length.
+    pub fn probe(id: usize, length: usize) -> Self {
+        let mut acts = vec![Act::Read(usize::MAX), Act::Sleep(millis(10))];
+        acts.extend([Act::Send(length); 6]);
         Self {
             id,
             policy: Policy::None,
-            kind: Kind::Unary,
-            requests: vec![100],
+            kind: Kind::Bidi,
+            requests: vec![length; 6],
             pause: Duration::ZERO,
             finishes: true,
             slowness: Duration::ZERO,
@@ -396,8 +415,8 @@ impl CallPlan {
             timeout: Some(Duration::from_secs(600)),
             wait_for_ready: true,
             cancel_after: None,
-            acts: vec![Act::Read(usize::MAX), Act::Sleep(millis(10))],
-            end: End::Ok(100),
+            acts,
+            end: End::Ok(0),
         }
     }
 

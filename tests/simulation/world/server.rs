@@ -210,11 +210,7 @@ impl Interceptor for Gate {
 
     fn after(&self, call: &CallRecord<'_>) {
         let number = call.extensions.get().map(|Number(number)| *number);
-        let outcome = call
-            .outcome
-            .as_ref()
-            .map(|()| ())
-            .map_err(|status| status.code);
+        let outcome = call.outcome.as_ref().copied().map_err(|status| status.code);
         self.books
             .server_told(call_id(call.path.method()), number, outcome);
     }
@@ -298,7 +294,7 @@ async fn act(books: &Books, plan: &CallPlan, mut call: ServerCall) -> Result<(),
         }
     };
     if let Some(scene) = scene {
-        let code = outcome.as_ref().map(|()| ()).map_err(|status| status.code);
+        let code = outcome.as_ref().copied().map_err(|status| status.code);
         scene.end(Handler::Returned(code));
     }
     outcome

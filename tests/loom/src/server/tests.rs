@@ -9,13 +9,15 @@ use super::call_count::{CallCount, CallPermit};
 fn drain_ends_with_the_last_call() {
     loom::model(|| {
         let calls = Arc::new(CallCount::default());
-        let one_call = |calls: &CallCount| drop(CallPermit::take(calls, 2));
-        let (one, another) = (Arc::clone(&calls), Arc::clone(&calls));
-        let one = thread::spawn(move || one_call(&one));
-        let another = thread::spawn(move || one_call(&another));
+        let theirs = Arc::clone(&calls);
+        let other = thread::spawn(move || {
+            let one = CallPermit::take(&theirs, 2);
+            let another = CallPermit::take(&theirs, 2);
+            drop(one);
+            drop(another);
+        });
         block_on(calls.wait_for_none());
-        one.join().unwrap();
-        another.join().unwrap();
+        other.join().unwrap();
         assert_eq!(calls.open(), 0);
     });
 }

@@ -91,10 +91,7 @@ fn wait_queue_who_waits_for_room_goes_on_when_there_is_some() {
             connection.left(3);
             connection.left(20);
         });
-        let waiting = Arc::clone(&unsent);
-        let one = thread::spawn(move || block_on(waiting.has_room()));
         block_on(unsent.has_room());
-        one.join().unwrap();
         task.join().unwrap();
         assert_eq!(unsent.bytes(), 0);
     });
@@ -185,12 +182,10 @@ fn cancel_and_finish_the_writer_hears_of_a_message_from_another_task() {
 fn cancel_and_finish_who_waits_for_the_end_hears_of_it() {
     loom::model(|| {
         let queue = ReplyQueue::new(Encoding::Identity);
-        let (one, another) = (queue.clone(), queue.clone());
-        let waiting = thread::spawn(move || block_on(one.sealed()));
-        let ending = thread::spawn(move || another.seal(Status::cancelled("over")));
+        let ending = queue.clone();
+        let other = thread::spawn(move || ending.seal(Status::cancelled("over")));
         block_on(queue.sealed());
-        waiting.join().unwrap();
-        ending.join().unwrap();
+        other.join().unwrap();
     });
 }
 
