@@ -6,7 +6,7 @@ import re
 
 import callgrind
 import measures
-from programs import BAREWIRE, H2_BEST, PACKAGE, TONIC
+from programs import BAREWIRE, H2_BEST, TONIC
 from scenarios import Scenario
 
 SHAPE = Scenario("unary 1 × 100", "unary", "hello", streams=100)
@@ -42,16 +42,14 @@ FEATURES = [
     Feature("1 KiB, gzip both ways", serve=("gzip=1",), call=("gzip=1",), base="1 KiB", scenario=ONE_KIB),
 ]
 
-# What no configuration switches off: its files, and its functions.
+# What no configuration switches off: its files.
 FIXED = {
     "FrameMeter: joins writes, reads ahead, counts frames": r"transport/(meter|frame_\w+|ping_policy|rate|large_blocks)",
     "deadlines, when none is sent": r"(call/deadline|wire/timeout|transport/timer)",
     "limits of messages and metadata": r"(wire/(header_size|decode_cost)|call/inflight|transport/limits)",
     "interceptors, when there are none": r"call/(interceptor|interception|call_spans)",
+    "call slots": r"server/call_count",
 }
-# The same of lines in a file: from the one that begins so to the file's end.
-SLOTS = ("call slots", "src/server/serve_call.rs", "struct CallPermit")
-
 # Whose instructions are told by crate.
 PROFILED = [BAREWIRE, TONIC, H2_BEST]
 
@@ -92,10 +90,6 @@ def fixed_costs(profile):
         whole = sum(count for (function, _, _), count in profile.own.items() if functions.search(function))
         whole += sum(count for function, count in profile.in_library.items() if functions.search(function))
         yield name, (lines, whole)
-    name, file, marker = SLOTS
-    texts = (PACKAGE / file).read_text().splitlines()
-    first = next((number for number, text in enumerate(texts, 1) if text.startswith(marker)), len(texts))
-    yield name, (sum(count for (_, part, line), count in profile.own.items() if part == file and line >= first), 0)
 
 
 def by_crate(parts):
