@@ -176,7 +176,8 @@ impl FrameMeter {
 
     /// Gives back the memory that a busy peer made us take.
     pub(crate) fn release_buffers(&mut self) {
-        if self.read_ahead.is_empty() && self.read_ahead.capacity() > KEPT_BUFFER {
+        // Small or not: the small one served the peer's first bytes, and is of no more use.
+        if self.read_ahead.is_empty() && self.read_ahead.capacity() > 0 {
             self.read_ahead = BytesMut::new();
             self.more_is_likely = false;
         }
