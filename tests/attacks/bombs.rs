@@ -21,8 +21,15 @@ const STREAMING_OUTPUT: &str = "/grpc.testing.TestService/StreamingOutputCall";
 const BOMBS: usize = 10;
 
 /// Streams that are refused while their data is on the way are reset. After thousands of those a
-/// connection is drained, and after thousands more it is closed.
-const ENDS: &[&str] = &["open", "GOAWAY 0", "GOAWAY 11 too_many_internal_resets"];
+/// connection is drained, and after thousands more it is closed; so it is for bombs that are given up
+/// before they were answered. Who has thrown all leaves.
+const ENDS: &[&str] = &[
+    "open",
+    "left",
+    "GOAWAY 0",
+    "GOAWAY 11 too_many_internal_resets",
+    "GOAWAY 11 too_many_cancellations",
+];
 
 pub fn attacks() -> Vec<Attack> {
     vec![
