@@ -446,6 +446,9 @@ fn a_damaged_message_is_never_another_one(random: &mut Random) {
     let encoding = *of(random, &[Encoding::Gzip, Encoding::Deflate]);
     let body = some_bytes(random, 60);
     let mut compressed = compress(encoding, &body).unwrap().to_vec();
+    let longer = [&*compressed, &some_bytes(random, 5), b"x"].concat();
+    let found = decompress(encoding, &longer, 1_000);
+    assert_eq!(found.unwrap_err().code(), Code::Internal, "{longer:02x?}");
     let place = random.below(compressed.len());
     compressed[place] ^= 1 << random.below(8);
     match decompress(encoding, &compressed, 1_000) {
