@@ -38,5 +38,6 @@ mod streams;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokio;
 mod traps;
 mod unary;

@@ -29,6 +29,7 @@ use tokio_rustls::client::TlsStream;
 use crate::support::{
     Answer, Client, PATIENCE, PREFACE, SETTINGS, connect, encoded, frame, hits, tcp_server,
 };
+use crate::tokio;
 
 /// Tells its caller how the caller's connection looks from here.
 struct Mirror;

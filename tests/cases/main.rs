@@ -25,3 +25,5 @@ mod raw;
 mod service;
 mod soak;
 mod support;
+#[path = "../calls/tokio.rs"]
+mod tokio;

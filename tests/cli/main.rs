@@ -21,4 +21,6 @@ mod stop;
 #[path = "../calls/support.rs"]
 mod support;
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;
 mod tutorial;

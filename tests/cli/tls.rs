@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use crate::identity::Identity;
 use crate::process::{Serving, file, say_hello};
 use crate::support::Client;
+use crate::tokio;
 
 /// An authority, and a client whose certificate it signed.
 struct Authority {

@@ -104,6 +104,8 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;
 mod transparent_retry;
 #[cfg(feature = "tls")]
 mod whole_channel;

@@ -25,6 +25,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::tokio;
+
 /// Longer than anything here takes, shorter than anyone waits for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 

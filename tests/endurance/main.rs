@@ -58,6 +58,9 @@ mod identity;
 #[path = "../calls/support.rs"]
 mod support;
 
+// Shared files look for it here.
+use ::tokio;
+
 use std::env;
 use std::pin::Pin;
 use std::process::ExitCode;

@@ -86,3 +86,5 @@ mod signals;
 mod support;
 mod table;
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;

@@ -27,6 +27,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::canary::Canary;
 use crate::scene::{counted, method};
 use crate::support::{PATIENCE, Probe, connect};
+use crate::tokio;
 
 const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
 const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];

@@ -41,6 +41,9 @@ mod process;
 #[path = "../calls/support.rs"]
 mod support;
 
+// Shared files look for it here.
+use ::tokio;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
