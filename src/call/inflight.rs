@@ -90,6 +90,14 @@ impl InflightBytes {
     }
 }
 
+impl Drop for InflightBytes {
+    fn drop(&mut self) {
+        // No message is left.
+        let left = self.used.load(Ordering::Relaxed);
+        debug_assert_eq!(left, 0, "bytes of messages are left");
+    }
+}
+
 impl Drop for Charge {
     fn drop(&mut self) {
         self.counted.used.fetch_sub(self.bytes, Ordering::Relaxed);

@@ -198,6 +198,13 @@ impl Secure for PlainText {
 #[derive(Default)]
 pub(super) struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
 
+impl Drop for PerAddress {
+    fn drop(&mut self) {
+        let counts = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        debug_assert!(counts.is_empty(), "connections of addresses are left");
+    }
+}
+
 /// One connection of an address.
 pub(super) struct AddressPermit {
     counts: Arc<PerAddress>,

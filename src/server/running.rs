@@ -95,6 +95,14 @@ impl ServerShared {
     }
 }
 
+impl Drop for ServerShared {
+    fn drop(&mut self) {
+        // No call is left.
+        debug_assert_eq!(self.calls.open(), 0, "calls are left");
+        debug_assert_eq!(self.untold.open(), 0, "calls that were not told are left");
+    }
+}
+
 /// A server at work.
 pub(super) struct Running {
     shared: Arc<ServerShared>,

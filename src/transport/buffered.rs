@@ -81,6 +81,14 @@ impl Buffered {
     }
 }
 
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        // No share is left.
+        let left = self.bytes.load(Ordering::Relaxed);
+        debug_assert_eq!(left, 0, "buffered bytes are left");
+    }
+}
+
 fn step(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }

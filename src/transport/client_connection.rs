@@ -354,6 +354,13 @@ impl Drop for Handle {
     }
 }
 
+impl Drop for ConnectionState {
+    fn drop(&mut self) {
+        // No call is left that could have a stream.
+        debug_assert_eq!(self.slots.open(), 0, "slots of streams are left");
+    }
+}
+
 impl ConnectionState {
     fn new(
         peer: Peer,

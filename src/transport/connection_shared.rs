@@ -192,8 +192,10 @@ impl ConnectionShared {
 
 impl Drop for ConnectionShared {
     fn drop(&mut self) {
-        // No call is left that could have anything unread.
+        // No call is left that could have anything unread, or anything that waits for room. What is
+        // unsent is lost with the connection.
         debug_assert!(self.unread.is_none(), "unread bytes are left");
+        debug_assert_eq!(self.waiting.bytes(), 0, "waiting bytes are left");
         debug_assert_eq!(self.calls.load(Ordering::Relaxed), 0, "calls are left");
     }
 }
