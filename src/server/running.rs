@@ -17,6 +17,7 @@ use super::service::Service;
 use crate::call::{InflightBytes, Interceptors};
 use crate::transport::Io;
 use crate::transport::counters::{Counter, Counters};
+use crate::transport::leaks::assert_none_left;
 use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::phase::{Phase, PhaseWatch};
 use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
@@ -98,8 +99,8 @@ impl ServerShared {
 impl Drop for ServerShared {
     fn drop(&mut self) {
         // No call is left.
-        debug_assert_eq!(self.calls.open(), 0, "calls are left");
-        debug_assert_eq!(self.untold.open(), 0, "calls that were not told are left");
+        assert_none_left(self.calls.open(), "calls");
+        assert_none_left(self.untold.open(), "calls of which was not told");
     }
 }
 

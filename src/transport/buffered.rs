@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use super::leaks::assert_none_left;
 use super::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// A share counts here in pieces of this size.
@@ -85,7 +86,7 @@ impl Drop for Buffered {
     fn drop(&mut self) {
         // No share is left.
         let left = self.bytes.load(Ordering::Relaxed);
-        debug_assert_eq!(left, 0, "buffered bytes are left");
+        assert_none_left(left.unsigned_abs(), "buffered bytes");
     }
 }
 

@@ -33,6 +33,7 @@ use super::client_config::ClientHttp2Config;
 use super::counters::{Counter, Counters};
 use super::frame_counts::{Abuse, GoAway};
 use super::large_blocks::LargeBlocks;
+use super::leaks::assert_none_left;
 use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::response_reader::ResponseReader;
@@ -357,7 +358,7 @@ impl Drop for Handle {
 impl Drop for ConnectionState {
     fn drop(&mut self) {
         // No call is left that could have a stream.
-        debug_assert_eq!(self.slots.open(), 0, "slots of streams are left");
+        assert_none_left(self.slots.open(), "slots of streams");
     }
 }
 
