@@ -11,6 +11,9 @@
 
 mod errors;
 mod help;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 mod identity;
 mod log;
 #[allow(dead_code, reason = "it is shared with the attacks")]

@@ -65,6 +65,10 @@ mod corpus;
 mod counters;
 mod hedge;
 mod hedging;
+#[cfg(all(feature = "server", feature = "tls"))]
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "support/identities.rs"]
+mod identities;
 mod idle;
 mod inside;
 mod joined;

@@ -45,6 +45,7 @@ mod numbered;
 mod open_calls;
 mod process;
 mod proxy;
+mod retrying;
 mod server;
 mod soak;
 

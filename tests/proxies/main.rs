@@ -34,6 +34,9 @@ mod site;
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/certificates.rs"]
 mod certificates;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/process.rs"]
 mod process;

@@ -8,14 +8,14 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A certificate and its key; of an authority too.
-pub struct Identity {
-    pub certificate: Certificate,
-    pub key: KeyPair,
-    parameters: CertificateParams,
+pub(crate) struct Identity {
+    pub(crate) certificate: Certificate,
+    pub(crate) key: KeyPair,
+    pub(crate) parameters: CertificateParams,
 }
 
 impl Identity {
-    pub fn self_signed(parameters: CertificateParams) -> Self {
+    pub(crate) fn self_signed(parameters: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.self_signed(&key).unwrap();
         Self {
@@ -26,7 +26,7 @@ impl Identity {
     }
 
     /// An authority, which is no server.
-    pub fn authority(name: &str) -> Self {
+    pub(crate) fn authority(name: &str) -> Self {
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name = named(&[name]);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,7 +35,7 @@ impl Identity {
     }
 
     /// Signs for `localhost`, for servers and clients, and then as changed.
-    pub fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
+    pub(crate) fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
         change(&mut parameters);
         let key = KeyPair::generate().unwrap();
@@ -48,20 +48,24 @@ impl Identity {
         }
     }
 
-    pub fn der(&self) -> CertificateDer<'static> {
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
         self.certificate.der().clone()
     }
 
-    pub fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
-    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
     }
 
     /// What trusts it, and all that it signed.
-    pub fn roots(&self) -> RootCertStore {
+    pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).unwrap();
         roots
@@ -69,7 +73,7 @@ impl Identity {
 }
 
 /// A name of these common names.
-pub fn named(names: &[&str]) -> DistinguishedName {
+pub(crate) fn named(names: &[&str]) -> DistinguishedName {
     let mut distinguished = DistinguishedName::new();
     for name in names {
         distinguished.push(DnType::CommonName, *name);
