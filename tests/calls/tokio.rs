@@ -20,7 +20,7 @@ use task::{AbortHandle, JoinHandle};
 use time::{Instant, sleep};
 
 /// What belongs to a connection that has ended may wait so long for a peer.
-const LONGEST_FAREWELL: Duration = Duration::from_secs(10);
+const LONGEST_FAREWELL: Duration = Duration::from_secs(20);
 
 /// A test that is under way.
 #[derive(Default)]
