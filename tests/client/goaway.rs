@@ -6,6 +6,7 @@ use barewire::{Code, Request, Status};
 
 use crate::raw_server::*;
 use crate::support::{END_STREAM, GOAWAY, HEADERS, PING};
+use crate::tokio;
 
 /// A unary call of its own task.
 fn call(

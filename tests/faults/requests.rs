@@ -18,6 +18,7 @@ use crate::support::{
     Answer, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, block, connect, encoded, frame, hits,
     request_block,
 };
+use crate::tokio;
 
 const METHOD: (&str, &str) = (":method", "POST");
 const SCHEME: (&str, &str) = (":scheme", "http");
