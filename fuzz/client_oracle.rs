@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use barewire::{
     Address, ByteStream, CallRecord, Channel, ChannelConfig, Dialer, Dialing, Inbound, MethodPath,
-    Replies, Request, Response, Server, ServerCall, Service, Serving,
+    Request, Server,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::panics::without_panics;
+use crate::bystander::Bystander;
+use crate::virtual_time::{AGES, play};
 
 /// Input: a byte for how it is said, then all that the first server says, with a moment after the first
 /// frame. The lower six bits of the first byte are the size of the pieces that arrive; the next one says
@@ -29,12 +29,7 @@ pub fn client_bytes(data: &[u8]) {
     let Some((manner, bytes)) = data.split_first() else {
         return;
     };
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    let conversation = async {
+    play(async {
         let (near, far) = tokio::io::duplex(16 * 1024);
         let server = tokio::spawn(say(far, *manner, bytes.to_vec()));
         let ended = Arc::new(AtomicUsize::new(0));
@@ -60,12 +55,7 @@ pub fn client_bytes(data: &[u8]) {
         let answer = timeout(AGES, channel.unary::<String, String>(echo(), request));
         let answer = answer.await.expect("a second connection");
         assert_eq!(answer.expect("the next call").message, "still there?");
-
-        drop(channel);
-        sleep(AGES).await;
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
-    };
-    without_panics(|| runtime.block_on(conversation));
+    });
 }
 
 /// Long enough for a pipe.
@@ -76,8 +66,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is allowed for noticing that it has passed.
 const LATE: Duration = Duration::from_millis(100);
-/// Longer than all that a client waits for by itself.
-const AGES: Duration = Duration::from_secs(600);
 
 /// Says these bytes, and leaves without a word.
 async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
@@ -118,7 +106,7 @@ async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
     let _ = hearing.await;
 }
 
-/// A channel whose first connection is `io`; on all others there is a server of ours. `ended` counts
+/// A channel whose first connection is `io`; all others lead to a server of ours. `ended` counts
 /// what its interceptor is told.
 fn channel_to(io: DuplexStream, ended: Arc<AtomicUsize>) -> Channel {
     let config = ChannelConfig {
@@ -139,7 +127,7 @@ impl Dialer for Servers {
         let first = self.0.lock().unwrap().take();
         let near = first.unwrap_or_else(|| {
             let (near, far) = tokio::io::duplex(16 * 1024);
-            tokio::spawn(Server::new().add(Parrot).serve_io(far));
+            tokio::spawn(Server::new().add(Bystander::default()).serve_io(far));
             near
         });
         let near: Box<dyn ByteStream> = Box::new(near);
@@ -200,37 +188,4 @@ async fn hear_out(replies: &mut Inbound<String>) {
     };
     let again = replies.next().await;
     assert_eq!(again.map(drop).map_err(|status| status.code), end);
-}
-
-/// What all connections but the first lead to.
-struct Parrot;
-
-impl Service for Parrot {
-    fn name(&self) -> &'static str {
-        "a"
-    }
-
-    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
-        Box::pin(async move {
-            match call.method() {
-                "Echo" => {
-                    let request: Request<String> = call.request().await?;
-                    call.reply(Response::new(request.message)).await
-                }
-                "Chat" => {
-                    let mut requests: Request<Inbound<String>> = call.requests();
-                    let mut replies: Replies<String> = call.replies();
-                    while let Some(message) = requests.next().await? {
-                        replies.send(message).await?;
-                    }
-                    Ok(())
-                }
-                "Never" => {
-                    let _requests: Request<Inbound<String>> = call.requests();
-                    std::future::pending().await
-                }
-                _ => Err(call.unknown_method()),
-            }
-        })
-    }
 }

@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[path = "../../fuzz/bystander.rs"]
+mod bystander;
 mod chance;
 mod compression;
 mod corpus;
@@ -25,8 +27,6 @@ mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
-#[path = "../../fuzz/panics.rs"]
-mod panics;
 mod recorder;
 mod regressions;
 mod room;
@@ -40,3 +40,5 @@ mod support;
 mod tls;
 mod traps;
 mod unary;
+#[path = "../../fuzz/virtual_time.rs"]
+mod virtual_time;
