@@ -107,7 +107,7 @@ def build(targets):
 
 
 def run(target, program, seconds):
-    """Runs a target, and yields its exit code and what it said."""
+    """Runs a target, and yields its exit code, what it said, and the seconds of a processor that it had."""
     findings, generated = FINDINGS / target, GENERATED / target
     findings.mkdir(parents=True, exist_ok=True)
     generated.mkdir(parents=True, exist_ok=True)
@@ -115,18 +115,22 @@ def run(target, program, seconds):
     command += [f"-max_len={LONGEST.get(target, 0)}", generated, CORPORA / target]
     options = ":".join(filter(None, [SANITIZER, os.environ.get("ASAN_OPTIONS")]))
     environment = {**os.environ, "ASAN_OPTIONS": options}
-    done = subprocess.run(
+    process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    return done.returncode, done.stdout
+    said = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, said, usage.ru_utime + usage.ru_stime
 
 
 def report(target, outcome):
     """Says what came out; yields whether that is a finding."""
-    code, said = outcome
+    code, said, seconds = outcome
     units = re.search(r"number_of_executed_units: *(\d+)", said)
     covered = re.findall(r"cov: (\d+)", said)
-    print(f"{target:16} {int(units.group(1)) if units else 0:>12,} executions, {covered[-1] if covered else '?':>6} edges", flush=True)
+    executions, edges = int(units.group(1)) if units else 0, covered[-1] if covered else "?"
+    print(f"{target:16} {executions:>12,} executions in {seconds:>5.0f} s of a processor, {edges:>6} edges", flush=True)
     if code == 0:
         return False
     print(f"\n{said[-6_000:]}")
