@@ -8,10 +8,17 @@ use barewire::{Inbound, Replies, Request, Response, ServerCall, Service, Serving
 /// Clones count together.
 #[derive(Clone, Default)]
 pub(crate) struct Bystander {
+    begun: Arc<AtomicUsize>,
     running: Arc<AtomicUsize>,
 }
 
 impl Bystander {
+    /// Calls that came to a handler.
+    #[allow(dead_code, reason = "for oracles of a client")]
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(Ordering::SeqCst)
+    }
+
     /// Handlers at work.
     #[allow(dead_code, reason = "for oracles of a server")]
     pub(crate) fn running(&self) -> usize {
@@ -25,6 +32,7 @@ impl Service for Bystander {
     }
 
     fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         self.running.fetch_add(1, Ordering::SeqCst);
         let running = Running(Arc::clone(&self.running));
         Box::pin(async move {
