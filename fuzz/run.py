@@ -112,15 +112,19 @@ def run(target, program, seconds):
     generated.mkdir(parents=True, exist_ok=True)
     command = [program, *LIMITS, f"-max_total_time={seconds}", "-print_final_stats=1", f"-artifact_prefix={findings}/"]
     command += [f"-max_len={LONGEST.get(target, 0)}", generated, CORPORA / target]
-    options = ":".join(filter(None, [SANITIZER, os.environ.get("ASAN_OPTIONS")]))
-    environment = {**os.environ, "ASAN_OPTIONS": options}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, said, usage.ru_utime + usage.ru_stime
+
+
+def environment():
+    """What targets run with; who asks the sanitizer for something else gets it."""
+    options = ":".join(filter(None, [SANITIZER, os.environ.get("ASAN_OPTIONS")]))
+    return {**os.environ, "ASAN_OPTIONS": options}
 
 
 def report(target, outcome):
@@ -153,13 +157,18 @@ def minimize(target, program):
         for path in [*corpus.iterdir(), *(GENERATED / target).glob("*")]:
             if is_generated(path):
                 shutil.copy(path, candidates)
-        subprocess.run([program, *LIMITS, "-merge=1", merged, candidates], check=True, stderr=subprocess.DEVNULL)
+        # The fewest that reach all that they reach together.
+        command = [program, *LIMITS, "-set_cover_merge=1", merged, candidates]
+        subprocess.run(command, env=environment(), check=True, stderr=subprocess.DEVNULL)
         for path in corpus.iterdir():
             if is_generated(path):
                 path.unlink()
         files, size = len(named), sum(path.stat().st_size for path in named)
-        for path in sorted(merged.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
-            if is_generated(path) and files < FILES and size + path.stat().st_size <= BYTES:
+        chosen = [path for path in merged.iterdir() if is_generated(path)]
+        chosen.sort(key=lambda path: (path.stat().st_size, path.name))
+        # Where there are too many, some of every size.
+        for path in chosen[:: -(-len(chosen) // max(FILES - files, 1)) or 1]:
+            if size + path.stat().st_size <= BYTES:
                 shutil.copy(path, corpus)
                 files, size = files + 1, size + path.stat().st_size
     print(f"{target:16} {files:3} inputs, {size:6,} bytes", flush=True)
