@@ -10,35 +10,31 @@ use std::time::Duration;
 
 use barewire::{
     Address, ByteStream, CallRecord, Channel, ChannelConfig, Dialer, Dialing, Inbound, MethodPath,
-    Replies, Request, Response, Server, ServerCall, Service, Serving,
+    Request, Server,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::panics::without_panics;
+use crate::bystander::Bystander;
+use crate::virtual_time::{AGES, play};
 
 /// Input: a byte for how it is said, then all that the first server says, with a moment after the first
 /// frame. The lower six bits of the first byte are the size of the pieces that arrive; the next one says
 /// that the connection stays open for a while afterwards; the highest one, that the server does not read.
 ///
 /// Nothing panics, not even where a panic would be caught. Every call ends, with one status that remains,
-/// of which its interceptor is told once, and not after its deadline. The next call finds the next server,
-/// and no task is left.
+/// of which its interceptor is told once, and not after its deadline; with OK only if a server has said
+/// so. The next call finds the next server, and no task is left.
 pub fn client_bytes(data: &[u8]) {
     let Some((manner, bytes)) = data.split_first() else {
         return;
     };
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    let conversation = async {
+    play(async {
         let (near, far) = tokio::io::duplex(16 * 1024);
         let server = tokio::spawn(say(far, *manner, bytes.to_vec()));
         let ended = Arc::new(AtomicUsize::new(0));
-        let channel = channel_to(near, Arc::clone(&ended));
+        let next = Bystander::default();
+        let channel = channel_to(near, next.clone(), Arc::clone(&ended));
 
         let calls = [
             tokio::spawn(ask(channel.clone())),
@@ -47,11 +43,14 @@ pub fn client_bytes(data: &[u8]) {
             tokio::spawn(chat(channel.clone())),
         ];
         let count = calls.len();
+        let mut well = 0;
         for call in calls {
             let call = timeout(AGES, call).await.expect("every call ends");
-            call.expect("no call panics");
+            well += usize::from(call.expect("no call panics"));
         }
         assert_eq!(ended.load(Ordering::SeqCst), count, "each call ends once");
+        // Each of the others is OK by a handler of ours.
+        assert!(well <= trailers(bytes) + next.begun(), "{well} are OK");
 
         server.await.unwrap();
         // The client hears that the connection is gone.
@@ -60,12 +59,20 @@ pub fn client_bytes(data: &[u8]) {
         let answer = timeout(AGES, channel.unary::<String, String>(echo(), request));
         let answer = answer.await.expect("a second connection");
         assert_eq!(answer.expect("the next call").message, "still there?");
+    });
+}
 
-        drop(channel);
-        sleep(AGES).await;
-        assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
-    };
-    without_panics(|| runtime.block_on(conversation));
+/// How many header blocks end a stream.
+fn trailers(mut bytes: &[u8]) -> usize {
+    const HEADERS: u8 = 1;
+    const END_STREAM: u8 = 1;
+    let mut count = 0;
+    while let Some((&[a, b, c, kind, flags, ..], payload)) = bytes.split_first_chunk::<9>() {
+        count += usize::from(kind == HEADERS && flags & END_STREAM != 0);
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap();
+        bytes = payload.get(length..).unwrap_or_default();
+    }
+    count
 }
 
 /// Long enough for a pipe.
@@ -76,8 +83,6 @@ const SILENCE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is allowed for noticing that it has passed.
 const LATE: Duration = Duration::from_millis(100);
-/// Longer than all that a client waits for by itself.
-const AGES: Duration = Duration::from_secs(600);
 
 /// Says these bytes, and leaves without a word.
 async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
@@ -118,11 +123,15 @@ async fn say(io: DuplexStream, manner: u8, bytes: Vec<u8>) {
     let _ = hearing.await;
 }
 
-/// A channel whose first connection is `io`; on all others there is a server of ours. `ended` counts
-/// what its interceptor is told.
-fn channel_to(io: DuplexStream, ended: Arc<AtomicUsize>) -> Channel {
+/// A channel whose first connection is `io`; all others lead to servers of ours. `ended` counts what its
+/// interceptor is told.
+fn channel_to(io: DuplexStream, next: Bystander, ended: Arc<AtomicUsize>) -> Channel {
+    let servers = Servers {
+        first: Mutex::new(Some(io)),
+        next,
+    };
     let config = ChannelConfig {
-        dialer: Some(Arc::new(Servers(Mutex::new(Some(io))))),
+        dialer: Some(Arc::new(servers)),
         max_connections_per_address: 1,
         ..ChannelConfig::default()
     };
@@ -132,14 +141,17 @@ fn channel_to(io: DuplexStream, ended: Arc<AtomicUsize>) -> Channel {
     })
 }
 
-struct Servers(Mutex<Option<DuplexStream>>);
+struct Servers {
+    first: Mutex<Option<DuplexStream>>,
+    next: Bystander,
+}
 
 impl Dialer for Servers {
     fn dial<'a>(&'a self, _: &'a Address) -> Dialing<'a> {
-        let first = self.0.lock().unwrap().take();
+        let first = self.first.lock().unwrap().take();
         let near = first.unwrap_or_else(|| {
             let (near, far) = tokio::io::duplex(16 * 1024);
-            tokio::spawn(Server::new().add(Parrot).serve_io(far));
+            tokio::spawn(Server::new().add(self.next.clone()).serve_io(far));
             near
         });
         let near: Box<dyn ByteStream> = Box::new(near);
@@ -151,46 +163,50 @@ fn echo() -> MethodPath {
     MethodPath::from_static("/a/Echo")
 }
 
-/// One message for one.
-async fn ask(channel: Channel) {
+/// One message for one. Says whether it ended well, as all of these do.
+async fn ask(channel: Channel) -> bool {
     let answer = channel.unary::<String, String>(echo(), "hello".to_owned());
-    let _ = answer.await;
+    answer.await.is_ok()
 }
 
 /// One message for one, with a deadline.
-async fn ask_in_time(channel: Channel) {
+async fn ask_in_time(channel: Channel) -> bool {
     let begin = Instant::now();
     let path = MethodPath::from_static("/a/Never");
     let request = Request::new("hello".to_owned()).with_timeout(PATIENCE);
-    let _ = channel.unary::<String, String>(path, request).await;
+    let answer = channel.unary::<String, String>(path, request).await;
     assert!(begin.elapsed() <= PATIENCE + LATE, "{:?}", begin.elapsed());
+    answer.is_ok()
 }
 
 /// One message for many.
-async fn listen(channel: Channel) {
+async fn listen(channel: Channel) -> bool {
     let call = channel.server_streaming::<String, _>(echo(), "hello".to_owned());
-    if let Ok(mut replies) = call.await {
-        hear_out(&mut replies).await;
+    match call.await {
+        Ok(mut replies) => hear_out(&mut replies).await,
+        Err(_) => false,
     }
 }
 
 /// Many messages for many, with a deadline.
-async fn chat(channel: Channel) {
+async fn chat(channel: Channel) -> bool {
     let begin = Instant::now();
     let path = MethodPath::from_static("/a/Chat");
     let request = Request::new(()).with_timeout(PATIENCE);
+    let mut well = false;
     if let Ok((mut requests, mut replies)) = channel.bidi(path, request).await {
         for text in ["one", "two"] {
             let _ = requests.send(text.to_owned()).await;
         }
         let _ = requests.finish();
-        hear_out(&mut replies).await;
+        well = hear_out(&mut replies).await;
     }
     assert!(begin.elapsed() <= PATIENCE + LATE, "{:?}", begin.elapsed());
+    well
 }
 
 /// Takes all messages. The end comes again whenever it is asked for.
-async fn hear_out(replies: &mut Inbound<String>) {
+async fn hear_out(replies: &mut Inbound<String>) -> bool {
     let end = loop {
         match replies.next().await {
             Ok(Some(_)) => {}
@@ -200,37 +216,5 @@ async fn hear_out(replies: &mut Inbound<String>) {
     };
     let again = replies.next().await;
     assert_eq!(again.map(drop).map_err(|status| status.code), end);
-}
-
-/// What all connections but the first lead to.
-struct Parrot;
-
-impl Service for Parrot {
-    fn name(&self) -> &'static str {
-        "a"
-    }
-
-    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
-        Box::pin(async move {
-            match call.method() {
-                "Echo" => {
-                    let request: Request<String> = call.request().await?;
-                    call.reply(Response::new(request.message)).await
-                }
-                "Chat" => {
-                    let mut requests: Request<Inbound<String>> = call.requests();
-                    let mut replies: Replies<String> = call.replies();
-                    while let Some(message) = requests.next().await? {
-                        replies.send(message).await?;
-                    }
-                    Ok(())
-                }
-                "Never" => {
-                    let _requests: Request<Inbound<String>> = call.requests();
-                    std::future::pending().await
-                }
-                _ => Err(call.unknown_method()),
-            }
-        })
-    }
+    end.is_ok()
 }

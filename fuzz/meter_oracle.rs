@@ -283,6 +283,7 @@ impl<'a> Line<'a> {
         assert_eq!(counts.resets_written, model.resets_written);
         assert_eq!(counts.streams_refused, model.streams_refused);
         assert_eq!(counts.fatal_goaway, model.fatal_goaway);
+        assert_eq!(counts.goaways_sent, model.goaways_sent);
         assert_eq!(counts.abuse.map(|abuse| abuse.text), model.abuse);
         let goaway = counts.goaway.as_ref();
         let goaway = goaway.map(|goaway| (goaway.code, goaway.text.to_string()));
@@ -307,6 +308,7 @@ struct Model {
     resets_written: u64,
     streams_refused: u64,
     fatal_goaway: Option<u32>,
+    goaways_sent: u32,
     goaway: Option<(u32, String)>,
     abuse: Option<&'static str>,
     large_blocks: BTreeMap<u32, usize>,
@@ -442,6 +444,7 @@ impl Model {
                 }
                 Event::Ends(frame) if frame.kind == 7 => {
                     goaway = frame.length == 8 && frame.at >= begins_at;
+                    self.goaways_sent += 1;
                     if frame.length >= 8 {
                         let code = number(&frame.payload[4..8]);
                         let fault = Some(code).filter(|code| *code != 0);

@@ -11,9 +11,8 @@ use barewire::{Channel, Code, MethodPath, Request, Server};
 use bytes::{Buf, BufMut};
 use prost::encoding::{DecodeContext, WireType};
 use prost::{DecodeError, Message};
-use tokio::runtime::Builder;
 
-use crate::panics::without_panics;
+use crate::virtual_time::play;
 
 /// Input: a byte that chooses the method, then the messages of the request, each behind a byte with its
 /// length.
@@ -31,12 +30,7 @@ pub fn services(data: &[u8]) {
         messages.push(Raw(message.to_vec()));
         rest = after;
     }
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    let conversation = async {
+    play(async {
         let (near, far) = tokio::io::duplex(16 * 1024);
         let [v1, v1alpha] = REFLECTION.clone();
         let server = Server::new().add(Health::new()).add(v1).add(v1alpha);
@@ -77,8 +71,7 @@ pub fn services(data: &[u8]) {
         assert_eq!(answer.message.status(), ServingStatus::Serving);
         drop(health);
         server.await.unwrap().unwrap();
-    };
-    without_panics(|| runtime.block_on(conversation));
+    });
 }
 
 /// Made once: descriptors take a while to be read.

@@ -2,9 +2,11 @@
 
 #![no_main]
 
+#[path = "../bystander.rs"]
+mod bystander;
 #[path = "../client_oracle.rs"]
 mod client_oracle;
-#[path = "../panics.rs"]
-mod panics;
+#[path = "../virtual_time.rs"]
+mod virtual_time;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| client_oracle::client_bytes(data));

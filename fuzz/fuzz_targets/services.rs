@@ -2,9 +2,9 @@
 
 #![no_main]
 
-#[path = "../panics.rs"]
-mod panics;
 #[path = "../services_oracle.rs"]
 mod services_oracle;
+#[path = "../virtual_time.rs"]
+mod virtual_time;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| services_oracle::services(data));

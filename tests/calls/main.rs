@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[path = "../../fuzz/bystander.rs"]
+mod bystander;
 mod chance;
 mod compression;
 mod corpus;
@@ -29,8 +31,6 @@ mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
-#[path = "../../fuzz/panics.rs"]
-mod panics;
 mod recorder;
 mod regressions;
 mod room;
@@ -45,3 +45,5 @@ mod tls;
 mod tokio;
 mod traps;
 mod unary;
+#[path = "../../fuzz/virtual_time.rs"]
+mod virtual_time;

@@ -58,6 +58,8 @@ mod address_oracles;
 mod attempts;
 mod backoff;
 mod by_chance;
+#[path = "../../fuzz/bystander.rs"]
+mod bystander;
 #[path = "../../fuzz/client_oracle.rs"]
 mod client_oracle;
 mod connectivity;
@@ -78,8 +80,6 @@ mod meter_oracle;
 mod method_config;
 mod names_again;
 mod net;
-#[path = "../../fuzz/panics.rs"]
-mod panics;
 mod pick_first;
 mod random;
 mod resolved_config;
@@ -111,5 +111,7 @@ mod tls;
 #[path = "../calls/tokio.rs"]
 mod tokio;
 mod transparent_retry;
+#[path = "../../fuzz/virtual_time.rs"]
+mod virtual_time;
 #[cfg(feature = "tls")]
 mod whole_channel;

@@ -3,7 +3,15 @@
 use std::collections::VecDeque;
 
 /// Makes choices. The same seed, or the same bytes, make the same ones.
-pub struct Chance(Source);
+pub struct Chance {
+    source: Source,
+    /// What messages may yet weigh together.
+    weight: usize,
+}
+
+/// A fuzzer learns more from many light runs than from few heavy ones. This is enough for one of the largest
+/// messages, or for two streams of more than a small window each.
+const LIGHT: usize = 320_000;
 
 enum Source {
     Seed(u64),
@@ -13,24 +21,36 @@ enum Source {
 impl Chance {
     pub fn seeded(seed: u64) -> Self {
         // Seeds that follow one another begin far apart. No seed is 0.
-        Self(Source::Seed(
-            seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-        ))
+        let state = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        Self {
+            source: Source::Seed(state),
+            weight: usize::MAX,
+        }
     }
 
     /// When the bytes are used up, the first choice is always taken.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        Self(Source::Bytes(bytes.iter().copied().collect()))
+        Self {
+            source: Source::Bytes(bytes.iter().copied().collect()),
+            weight: LIGHT,
+        }
+    }
+
+    /// Whether a run may move so many bytes more. If so, they are taken for moved.
+    pub fn affords(&mut self, bytes: usize) -> bool {
+        let left = self.weight.checked_sub(bytes);
+        self.weight = left.unwrap_or(self.weight);
+        left.is_some()
     }
 
     /// No choice is left.
     pub fn is_spent(&self) -> bool {
-        matches!(&self.0, Source::Bytes(bytes) if bytes.is_empty())
+        matches!(&self.source, Source::Bytes(bytes) if bytes.is_empty())
     }
 
     /// A number from 0 up to `limit`, which is not among them.
     pub fn below(&mut self, limit: usize) -> usize {
-        let number = match &mut self.0 {
+        let number = match &mut self.source {
             Source::Seed(state) => {
                 // xorshift64*
                 *state ^= *state >> 12;

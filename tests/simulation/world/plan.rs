@@ -325,7 +325,7 @@ impl Op {
             11 | 12 if calls > 0 => Self::Cancel {
                 call: chance.below(calls),
             },
-            13 => Self::Call(Box::new(CallPlan::draw(chance, calls).bulk())),
+            13 => Self::Call(Box::new(CallPlan::draw(chance, calls).bulk(chance))),
             _ => Self::Call(Box::new(CallPlan::draw(chance, calls))),
         }
     }
@@ -381,15 +381,22 @@ impl CallPlan {
         }
     }
 
-    /// The same, with streams of many windows.
-    fn bulk(self) -> Self {
+    /// The same, with streams of many windows, or of more than a small one.
+    fn bulk(self, chance: &mut Chance) -> Self {
+        let each = if chance.affords(2 * 40 * 40_000) {
+            40_000
+        } else if chance.affords(2 * 40 * 2_000) {
+            2_000
+        } else {
+            0
+        };
         let replies = match self.kind.streams_replies() {
-            true => vec![Act::Send(40_000); 40],
+            true => vec![Act::Send(each); 40],
             false => Vec::new(),
         };
         Self {
             requests: match self.kind.streams_requests() {
-                true => vec![40_000; 40],
+                true => vec![each; 40],
                 false => self.requests,
             },
             acts: [vec![Act::Read(usize::MAX)], replies].concat(),
@@ -450,7 +457,7 @@ impl CallPlan {
 }
 
 fn size(chance: &mut Chance) -> usize {
-    chance.of(&[
+    let size = chance.of(&[
         0,
         0,
         1,
@@ -466,5 +473,6 @@ fn size(chance: &mut Chance) -> usize {
         MESSAGE_LIMIT - 100,
         MESSAGE_LIMIT + 100,
         300_000,
-    ])
+    ]);
+    if chance.affords(size) { size } else { 100 }
 }
