@@ -1,7 +1,7 @@
 //! A client that does nothing wrong, beside those that do.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use barewire::{Channel, MethodPath, Status};
 use tokio::sync::Notify;
@@ -11,14 +11,18 @@ use crate::site::in_time;
 
 /// A stream that stays, and one call after the other.
 pub(crate) struct Victim {
-    calls: JoinHandle<Result<usize, Status>>,
+    task: JoinHandle<Result<(), Status>>,
     progress: Arc<Progress>,
 }
 
 #[derive(Default)]
 struct Progress {
     stop: AtomicBool,
-    call: Notify,
+    /// Calls that were answered.
+    calls: AtomicUsize,
+    /// It has failed, or was stopped.
+    ended: AtomicBool,
+    changed: Notify,
 }
 
 impl Victim {
@@ -30,44 +34,57 @@ impl Victim {
         let (mut outbound, mut inbound) = channel.bidi::<String, String>(path, ()).await.unwrap();
         outbound.send("first".to_owned()).await.unwrap();
         in_time("an answer", inbound.next()).await.unwrap();
-        let calls = tokio::spawn(async move {
-            let mut calls = 0;
+        let calls = async move {
             while !shared.stop.load(Ordering::SeqCst) {
                 let path = MethodPath::from_static("/test.Probe/Echo");
                 let answer = channel
                     .unary::<String, String>(path, "you".to_owned())
                     .await?;
                 assert_eq!(answer.message, "you");
+                let calls = shared.calls.load(Ordering::SeqCst);
                 // What is wrong is told by the other half.
                 let _ = outbound.send(calls.to_string()).await;
                 assert_eq!(inbound.next().await?, Some(calls.to_string()));
-                calls += 1;
-                shared.call.notify_waiters();
+                shared.calls.store(calls + 1, Ordering::SeqCst);
+                shared.changed.notify_waiters();
             }
             let _ = outbound.finish();
             assert_eq!(inbound.next().await?, None);
-            Ok(calls)
+            Ok(())
+        };
+        let ending = Arc::clone(&progress);
+        let task = tokio::spawn(async move {
+            let outcome = calls.await;
+            ending.ended.store(true, Ordering::SeqCst);
+            ending.changed.notify_waiters();
+            outcome
         });
-        Self { calls, progress }
+        Self { task, progress }
     }
 
     /// Waits until it has made some more calls, or has failed.
     pub(crate) async fn goes_on(&self) {
-        for _ in 0..5 {
-            let call = self.progress.call.notified();
-            if !self.calls.is_finished() {
-                in_time("a call of the victim", call).await;
+        let enough = self.calls() + 5;
+        loop {
+            let changed = self.progress.changed.notified();
+            if self.calls() >= enough || self.progress.ended.load(Ordering::SeqCst) {
+                return;
             }
+            in_time("a call of the victim", changed).await;
         }
     }
 
-    /// Says how many calls it has made. Panics if one of them failed.
-    pub(crate) async fn stop(self) -> usize {
+    /// How many calls it has made.
+    pub(crate) fn calls(&self) -> usize {
+        self.progress.calls.load(Ordering::SeqCst)
+    }
+
+    /// Panics if one of its calls failed.
+    pub(crate) async fn stop(self) {
         self.goes_on().await;
         self.progress.stop.store(true, Ordering::SeqCst);
-        let calls = in_time("the victim", self.calls).await.unwrap();
-        let calls = calls.expect("no call of the victim fails");
-        assert!(calls >= 5);
-        calls
+        let ended = in_time("the victim", self.task).await.unwrap();
+        ended.expect("no call of the victim fails");
+        assert!(self.progress.calls.load(Ordering::SeqCst) >= 5);
     }
 }
