@@ -34,7 +34,10 @@ async fn client_of(address: SocketAddr) -> Client {
 }
 
 async fn assert_alive(client: &Client) {
-    let answer = client.call("Echo", &["still here"]).await;
+    let mut call = client.start("Echo", &[]).await;
+    call.send_message("still here").await;
+    // It waits behind all that was sent before.
+    let answer = call.finish_patiently().await;
     assert_eq!(answer.messages, ["still here"]);
     assert_eq!(answer.code(), Some("0"));
 }
