@@ -73,8 +73,6 @@ pub(crate) struct FrameCounts {
     pub(crate) fatal_goaway: Option<u32>,
     /// How often we said GOAWAY. In a drain the second one follows the answer to its PING.
     pub(crate) goaways_sent: u32,
-    /// RST_STREAM frames of the peer.
-    pub(crate) resets_received: u64,
     /// DATA frames without a byte and without END_STREAM.
     pub(crate) empty_data_frames: u64,
     now: Instant,
@@ -129,7 +127,6 @@ impl FrameCounts {
             streams_refused: 0,
             fatal_goaway: None,
             goaways_sent: 0,
-            resets_received: 0,
             empty_data_frames: 0,
             now,
             frames_answered: 0,
@@ -194,11 +191,7 @@ impl FrameCounts {
                 self.too_many_header_blocks()
                     .then_some(("too_many_header_blocks", Counter::HeaderBlocks))
             }
-            frame_type::RST_STREAM => {
-                self.resets_received += 1;
-                return;
-            }
-            frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
+            frame_type::RST_STREAM | frame_type::GOAWAY | frame_type::PUSH_PROMISE => return,
             frame_type::WINDOW_UPDATE => {
                 self.window_updates += 1;
                 // One DATA frame may carry many messages, and a peer may give window back for each.

@@ -16,8 +16,6 @@
 //! - **Reads ahead** once the peer sends more than h2's buffer takes.
 //! - **Counts frames**, and remembers the first limit that a peer crossed, for the connection task
 //!   to act on.
-//! - **Waits** after many RST_STREAM frames, until the connection task has accepted what was reset: h2
-//!   ends a connection on which too many streams were reset before they were accepted.
 //! - **Gives way** after many small DATA frames, so that handlers run between bursts: h2 holds every
 //!   unread frame against the connection. And after many bytes, whatever they are: a peer that sends
 //!   faster than h2 reads would never let the connection task look at what passed.
@@ -40,9 +38,6 @@ use crate::spec::http2::{FRAME_HEAD_LENGTH, PREFACE, frame as frame_type};
 
 /// So many small DATA frames are read before handlers get their turn.
 const SMALL_DATA_FRAMES_PER_TURN: u32 = 128;
-/// So many streams may be reset before those that came are accepted. One more read may bring several
-/// hundred.
-const RESETS_PER_TURN: u64 = 128;
 /// So many bytes are read before the connection task and all others get theirs. The smallest frames
 /// are nine bytes.
 const BYTES_PER_TURN: usize = 256 * 1024;
@@ -64,9 +59,7 @@ impl SharedMeter {
     /// A server's end: the preface comes in.
     #[cfg(feature = "server")]
     pub(super) fn server(io: Io, limits: FrameLimits) -> Self {
-        let meter = Self::new(io, limits, PREFACE.len(), 0);
-        meter.lock().resets_seen = Some(0);
-        meter
+        Self::new(io, limits, PREFACE.len(), 0)
     }
 
     /// A client's end: the preface goes out.
@@ -83,7 +76,6 @@ impl SharedMeter {
             more_is_likely: false,
             small_frames: 0,
             unbroken_bytes: 0,
-            resets_seen: None,
             held: false,
             ended: false,
             joined: BytesMut::new(),
@@ -109,8 +101,6 @@ pub(crate) struct FrameMeter {
     /// Small DATA frames, and bytes, that were read since the meter gave way.
     small_frames: u32,
     unbroken_bytes: usize,
-    /// RST_STREAM frames that had been read when all streams were accepted. A client accepts none.
-    resets_seen: Option<u64>,
     /// h2 finds nothing to read.
     held: bool,
     ended: bool,
@@ -144,20 +134,6 @@ impl FrameMeter {
     /// meanwhile: h2 is not woken.
     pub(crate) fn hold_reads(&mut self, held: bool) {
         self.held = held;
-    }
-
-    /// All streams that came were accepted. Says whether h2 may read on, having found nothing until then.
-    #[cfg(feature = "server")]
-    pub(crate) fn all_accepted(&mut self) -> bool {
-        let waited = self.waits_for_accept();
-        self.resets_seen = Some(self.counts.resets_received);
-        waited
-    }
-
-    /// Many streams were reset since all were accepted.
-    fn waits_for_accept(&self) -> bool {
-        self.resets_seen
-            .is_some_and(|seen| self.counts.resets_received - seen >= RESETS_PER_TURN)
     }
 
     /// Reads until at least `wanted` bytes are there to look at. They stay in place for h2.
@@ -264,7 +240,7 @@ impl FrameMeter {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // The connection task ends a connection that crossed a limit. It runs once h2 finds nothing.
-        if self.held || self.counts.abuse.is_some() || self.waits_for_accept() {
+        if self.held || self.counts.abuse.is_some() {
             return Poll::Pending;
         }
         if self.small_frames >= SMALL_DATA_FRAMES_PER_TURN || self.unbroken_bytes >= BYTES_PER_TURN

@@ -54,8 +54,6 @@ const CALLS_PER_TURN: u32 = 256;
 const TURN_TIME: Duration = Duration::from_millis(1);
 /// After so many empty DATA frames h2 ends the connection; it has no setting for that.
 const EMPTY_DATA_FRAMES: u64 = 100;
-/// More streams than one read of h2 can bring, each with its RST_STREAM.
-const RESETS_PER_READ: usize = 1_000;
 /// How much is read and dropped after a farewell.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -151,11 +149,9 @@ async fn open(
             .max_concurrent_reset_streams(config.max_concurrent_reset_streams)
             .reset_stream_duration(config.reset_stream_duration)
             .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
-            // A client may open all its streams and cancel them again in one breath. The meter sees to
-            // it that no more come than one read brings.
+            // A client may open all its streams and cancel them again in one breath.
             .max_pending_accept_reset_streams(
-                usize::try_from(config.max_concurrent_streams)
-                    .map_or(usize::MAX, |streams| streams.max(RESETS_PER_READ)),
+                usize::try_from(config.max_concurrent_streams).unwrap_or(usize::MAX),
             )
             .handshake::<_, Bytes>(meter.clone())
     );
@@ -201,8 +197,6 @@ struct ServerConnection {
     full_since: Option<Instant>,
     /// Nothing is read, since all connections together hold too much.
     paused: bool,
-    /// All streams that came were accepted.
-    all_accepted: bool,
     /// Bytes of replies that h2 had in hand when it last wrote all it could.
     in_hand: usize,
     /// Bytes of DATA that had been written when that was last looked at.
@@ -259,7 +253,6 @@ impl ServerConnection {
             idle_since: Some(opened_at),
             full_since: None,
             paused: false,
-            all_accepted: false,
             in_hand: 0,
             data_sent: 0,
             ping_sent_at: None,
@@ -322,7 +315,6 @@ impl ServerConnection {
     ) -> Poll<Result<(), h2::Error>> {
         let mut accepted: u32 = 0;
         self.in_hand = 0;
-        self.all_accepted = false;
         let mut began_at = None;
         loop {
             self.turn.looks_again();
@@ -346,7 +338,6 @@ impl ServerConnection {
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     self.in_hand = unsent;
-                    self.all_accepted = true;
                     return Poll::Pending;
                 }
             }
@@ -393,9 +384,6 @@ impl ServerConnection {
         let calls = self.shared.calls.load(Ordering::Relaxed);
         let mut meter = self.meter.lock();
         meter.calls_open(calls > 0);
-        if self.all_accepted && meter.all_accepted() {
-            cx.waker().wake_by_ref();
-        }
         if meter.has_joined() && calls > 1 && !self.flush_next_turn {
             self.flush_next_turn = true;
             cx.waker().wake_by_ref();
