@@ -15,13 +15,21 @@ pub fn attacks() -> Vec<Attack> {
         Attack::new(
             "rapid_reset",
             Cost::Control,
-            &["open", "GOAWAY 11 too_many_cancellations"],
+            &[
+                "open",
+                "GOAWAY 11 too_many_cancellations",
+                "GOAWAY 11 too_many_resets",
+            ],
             |attacker| Box::pin(rapid_reset(attacker)),
         ),
         Attack::new(
             "cancelled_before_the_response",
             Cost::Control,
-            &["open", "GOAWAY 11 too_many_cancellations"],
+            &[
+                "open",
+                "GOAWAY 11 too_many_cancellations",
+                "GOAWAY 11 too_many_resets",
+            ],
             |attacker| Box::pin(cancelled(attacker)),
         ),
         Attack::new(
