@@ -83,11 +83,11 @@ const ATTACKS: &[(&str, Attack)] = &[
     ("rapid_cancels",       |attacker| Box::pin(attacker.cancels())),
     (NEVER_READING,         |attacker| Box::pin(attacker.never_reads())),
     ("slow_bodies",         |attacker| Box::pin(attacker.slow_bodies())),
-    ("compression_bombs",   |attacker| Box::pin(attacker.is_refused("/test.Probe/Echo", GZIP, &ZEROS, "8"))),
-    ("tiny_fields",         |attacker| Box::pin(attacker.is_refused("/test.Place/Length", GZIP, &TEXTS, "0"))),
-    ("oversize_messages",   |attacker| Box::pin(attacker.is_refused("/test.Probe/Echo", &[], &OVERSIZE, "8"))),
+    ("compression_bombs",   |attacker| Box::pin(attacker.makes_calls("/test.Probe/Echo", GZIP, &ZEROS, "8"))),
+    ("tiny_fields",         |attacker| Box::pin(attacker.makes_calls("/test.Place/Length", GZIP, &TEXTS, "0"))),
+    ("oversize_messages",   |attacker| Box::pin(attacker.makes_calls("/test.Probe/Echo", &[], &OVERSIZE, "8"))),
     ("oversize_metadata",   |attacker| Box::pin(attacker.oversize_metadata())),
-    ("early_answers",       |attacker| Box::pin(attacker.is_refused("/test.Probe/Refuse", &[], &LARGE, "7"))),
+    ("early_answers",       |attacker| Box::pin(attacker.makes_calls("/test.Probe/Refuse", &[], &LARGE, "7"))),
 ];
 
 async fn run(site: &Site, connections: Connections, attacks: &[(&'static str, Attack)]) {
@@ -223,8 +223,8 @@ impl Attacker {
         }
     }
 
-    /// Calls with these bytes end with this code, said by the server.
-    async fn is_refused(self, path: &str, headers: &[(&str, &str)], bytes: &Bytes, code: &str) {
+    /// Calls with these bytes, which end with this code, said by the server.
+    async fn makes_calls(self, path: &str, headers: &[(&str, &str)], bytes: &Bytes, code: &str) {
         loop {
             let client = self.client().await;
             for _ in 0..CALLS {
@@ -238,7 +238,7 @@ impl Attacker {
     async fn oversize_metadata(self) {
         let value = "x".repeat(10_000);
         let headers = [("one", &*value), ("two", &*value)];
-        self.is_refused("/test.Probe/Echo", &headers, &encoded("x"), "8")
+        self.makes_calls("/test.Probe/Echo", &headers, &encoded("x"), "8")
             .await;
     }
 
