@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::Response;
-use super::long_work::{LONG, Turn, Work, most_decompressed};
+use super::long_work::{LONG, Turn, Work};
 use super::message::{decode_message, decompress_message};
+use crate::wire::compression::most_decompressed;
 use crate::wire::{Encoding, Metadata, RawMessage, Status, WireError};
 
 #[cfg(feature = "server")]

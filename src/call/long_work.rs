@@ -51,11 +51,6 @@ pub(super) enum Work {
     Long(RawMessage),
 }
 
-/// The most that so many compressed bytes can become: two bits may say 258 bytes. RFC 1951 §3.2.5.
-pub(super) const fn most_decompressed(length: usize) -> usize {
-    length.saturating_mul(4 * 258)
-}
-
 impl LongWork {
     /// As many turns at once as there are workers.
     pub(super) fn new() -> Self {

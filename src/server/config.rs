@@ -41,7 +41,8 @@ pub struct ServerConfig {
     /// fields before it is decoded; messages below 1 KiB do not count. Up to a quarter of it messages
     /// are taken for the most that they could be, without a look at them, so that so much of it may be
     /// held by messages that take far less. One that waits to be decoded, behind others that take long,
-    /// counts with its length. Default 1 GiB.
+    /// counts with its length. What does not count: ten KiB of each such call, and what the allocator
+    /// keeps of what was freed, which may be a third of it all. Default 768 MiB.
     pub max_inflight_message_bytes: usize,
     /// Bytes that all connections together may hold: of requests that no handler has read, of messages
     /// that are not whole, and of replies that wait for the socket. Past it the connection with the
@@ -84,7 +85,7 @@ impl Default for ServerConfig {
             max_concurrent_calls: 20_000,
             max_recv_message: 4 * 1024 * 1024,
             max_send_message: 0x7fff_ffff,
-            max_inflight_message_bytes: 1024 * 1024 * 1024,
+            max_inflight_message_bytes: 768 * 1024 * 1024,
             max_buffered_bytes: 1024 * 1024 * 1024,
             request_read_timeout: Duration::from_secs(300),
             reply_encoding: ReplyEncoding::Always(Encoding::Identity),

@@ -169,6 +169,12 @@ impl fmt::Debug for AcceptEncoding {
     }
 }
 
+/// The most that so many compressed bytes can become: two bits may say 258 bytes. RFC 1951 §3.2.5.
+#[must_use]
+pub const fn most_decompressed(length: usize) -> usize {
+    length.saturating_mul(4 * 258)
+}
+
 /// Compresses one message.
 ///
 /// # Errors

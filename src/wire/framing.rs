@@ -261,9 +261,17 @@ impl Deframer {
             return;
         }
         let length = self.buffer.len() + bytes.len();
-        if length > self.buffer.capacity() {
-            self.buffer
-                .reserve(self.wanted_capacity(length, bytes) - self.buffer.len());
+        let capacity = self.buffer.capacity();
+        if length > capacity {
+            let wanted = self.wanted_capacity(length, bytes);
+            if wanted >= capacity.saturating_mul(2) {
+                self.buffer.reserve(wanted - self.buffer.len());
+            } else {
+                // Asked for less than twice what it has, the buffer would become twice as large.
+                let mut buffer = BytesMut::with_capacity(wanted);
+                buffer.extend_from_slice(&self.buffer);
+                self.buffer = buffer;
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }

@@ -8,7 +8,7 @@ use crate::{Attack, Cost, Victim};
 
 const SAY_HELLO: &str = "/helloworld.Greeter/SayHello";
 /// Connections of each attacker.
-const CONNECTIONS: usize = 80;
+pub const CONNECTIONS: usize = 80;
 /// How often a slow peer says a byte.
 const PACE: Duration = Duration::from_millis(100);
 /// Calls of each connection: as many as the server takes at once, nearly.

@@ -9,7 +9,7 @@
 //! Each attack is a test with a name: `cargo test --test attacks ping` runs those with that text in
 //! theirs. They run one after the other, for a second each; with `CI=true` for five seconds.
 //! `BAREWIRE_ATTACK_SECONDS=60` makes them last longer, and `BAREWIRE_ATTACK_CONNECTIONS=100` has
-//! more attack at once; `--release` is for figures that mean something.
+//! more attack at once, of which some open 80 each; `--release` is for figures that mean something.
 //!
 //! An attack may cost the server memory, and its own connections; what it may cost is in its row.
 //! No call of the canary may fail, none of the attackers may see an end that is not in the row, and
@@ -124,12 +124,16 @@ pub enum Cost {
 
 impl Cost {
     fn limit(self) -> u64 {
-        match self {
+        // More attackers than usual may cost what their connections may that are idle.
+        const CONNECTION: u64 = 40 * 1024;
+        let more = connections().saturating_sub(ATTACKERS) * connections::CONNECTIONS;
+        let of_ten = match self {
             Self::Malformed => 16 * MIB,
             Self::Control => 64 * MIB,
             Self::Unread => 600 * MIB,
             Self::Buffered | Self::Bomb => 1_280 * MIB,
-        }
+        };
+        of_ten + u64::try_from(more).unwrap() * CONNECTION
     }
 }
 
@@ -358,9 +362,11 @@ pub fn duration() -> Duration {
 }
 
 fn connections() -> usize {
-    let count = number("BAREWIRE_ATTACK_CONNECTIONS").unwrap_or(10);
-    usize::try_from(count).unwrap()
+    number("BAREWIRE_ATTACK_CONNECTIONS").map_or(ATTACKERS, |count| count.try_into().unwrap())
 }
+
+/// So many attack at once.
+const ATTACKERS: usize = 10;
 
 fn number(variable: &str) -> Option<u64> {
     let text = env::var(variable).ok()?;

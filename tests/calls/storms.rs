@@ -36,7 +36,10 @@ async fn client_of(address: SocketAddr) -> Client {
 }
 
 async fn assert_alive(client: &Client) {
-    let answer = client.call("Echo", &["still here"]).await;
+    let mut call = client.start("Echo", &[]).await;
+    call.send_message("still here").await;
+    // It waits behind all that was sent before.
+    let answer = call.finish_patiently().await;
     assert_eq!(answer.messages, ["still here"]);
     assert_eq!(answer.code(), Some("0"));
 }
@@ -90,18 +93,20 @@ async fn p252_64_handlers_sleep_while_thousands_of_empty_messages_come() {
     let address = tcp_server(probe, ServerConfig::default()).await;
     let client = Client::tcp(address).await;
     let mut calls = JoinSet::new();
+    let mut begun = Vec::new();
     for _ in 0..64 {
-        let client = client.clone();
+        begun.push(client.start("Gate", &[]).await);
+    }
+    seen.wait_for("64 handlers run", |seen| seen.running() == 64)
+        .await;
+    for mut call in begun {
         calls.spawn(async move {
-            let mut call = client.start("Gate", &[]).await;
             for _ in 0..messages {
                 call.send_bytes(Bytes::from_static(&[0; 5])).await;
             }
             call.finish_patiently().await
         });
     }
-    seen.wait_for("64 handlers run", |seen| seen.running() == 64)
-        .await;
     assert_alive(&client).await;
     while !calls.is_empty() {
         seen.gate.notify_one();

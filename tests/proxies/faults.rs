@@ -12,18 +12,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use barewire::{Channel, MethodPath, ServerConfig, Status};
+use barewire::ServerConfig;
 use bytes::Bytes;
 use socket2::SockRef;
-use tokio::task::JoinHandle;
 
 use crate::check::Check;
 use crate::proxy::{Kind, Proxy, Security};
-use crate::site::{Backend, Site, Wire, in_time, server};
+use crate::site::{Backend, Site, Wire, server};
 use crate::support::{Answer, Call, Client, Seen, connect, encoded};
+use crate::victim::Victim;
 
 pub(crate) fn checks() -> Vec<Check> {
     FAULTS
@@ -80,13 +79,9 @@ async fn run(site: &Site, fault: Fault) {
     let seen = Arc::new(Seen::default());
     let backend = Backend::start(site, server("one", &seen, ServerConfig::default())).await;
     let wire = Wire::to(backend.port).await;
-    let shared: &[_] = match site.kind {
+    let shared = match site.kind {
         Kind::Envoy | Kind::Nginx => &[],
-        // Who looks whether the server is there would be counted too.
-        Kind::Haproxy => &[
-            ("http-reuse never", "http-reuse always"),
-            ("default-server check", "default-server"),
-        ],
+        Kind::Haproxy => HAPROXY_SHARES,
     };
     let proxy = site.changed_proxy(&[wire.port], shared);
 
@@ -106,65 +101,12 @@ async fn run(site: &Site, fault: Fault) {
     }
 }
 
-/// A client that does nothing wrong: a stream that stays, and one call after the other.
-struct Victim {
-    calls: JoinHandle<Result<usize, Status>>,
-    progress: Arc<Progress>,
-}
-
-#[derive(Default)]
-struct Progress {
-    stop: AtomicBool,
-    call: tokio::sync::Notify,
-}
-
-impl Victim {
-    /// Starts it. When this returns, the proxy has its connection to the server.
-    async fn start(channel: Channel) -> Self {
-        let progress = Arc::new(Progress::default());
-        let shared = Arc::clone(&progress);
-        let path = MethodPath::from_static("/test.Probe/Chat");
-        let (mut outbound, mut inbound) = channel.bidi::<String, String>(path, ()).await.unwrap();
-        outbound.send("first".to_owned()).await.unwrap();
-        in_time("an answer", inbound.next()).await.unwrap();
-        let calls = tokio::spawn(async move {
-            let mut calls = 0;
-            while !shared.stop.load(Ordering::SeqCst) {
-                let path = MethodPath::from_static("/test.Probe/Echo");
-                let answer = channel
-                    .unary::<String, String>(path, "you".to_owned())
-                    .await?;
-                assert_eq!(answer.message, "you");
-                // What is wrong is told by the other half.
-                let _ = outbound.send(calls.to_string()).await;
-                assert_eq!(inbound.next().await?, Some(calls.to_string()));
-                calls += 1;
-                shared.call.notify_waiters();
-            }
-            let _ = outbound.finish();
-            assert_eq!(inbound.next().await?, None);
-            Ok(calls)
-        });
-        Self { calls, progress }
-    }
-
-    /// Waits until it has made some more calls, or has failed.
-    async fn goes_on(&self) {
-        for _ in 0..5 {
-            let call = self.progress.call.notified();
-            if !self.calls.is_finished() {
-                in_time("a call of the victim", call).await;
-            }
-        }
-    }
-
-    async fn stop(self) {
-        self.goes_on().await;
-        self.progress.stop.store(true, Ordering::SeqCst);
-        let calls = in_time("the victim", self.calls).await.unwrap();
-        assert!(calls.expect("no call of the victim fails") >= 5);
-    }
-}
+/// haproxy puts the calls of all clients on one connection. Who looks whether the server is there would be
+/// counted too.
+pub(crate) const HAPROXY_SHARES: &[(&str, &str)] = &[
+    ("http-reuse never", "http-reuse always"),
+    ("default-server check", "default-server"),
+];
 
 /// A client that does everything wrong.
 struct Attack<'a> {

@@ -22,6 +22,7 @@
     reason = "a test that panics has said what is wrong"
 )]
 
+mod attacks;
 mod calls;
 mod check;
 mod faults;
@@ -30,6 +31,7 @@ mod official;
 mod proxy;
 mod service;
 mod site;
+mod victim;
 
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/certificates.rs"]
@@ -37,6 +39,10 @@ mod certificates;
 #[allow(dead_code, reason = "each suite uses some of it")]
 #[path = "../client/support/identities.rs"]
 mod identities;
+
+#[allow(dead_code, reason = "it is shared with the tests of the client")]
+#[path = "../client/support/frames.rs"]
+mod frames;
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/process.rs"]
 mod process;
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let needs = Arc::new(Needs::default());
     let checks = [
+        attacks::checks(),
         calls::checks(),
         faults::checks(),
         lifecycle::checks(),

@@ -7,6 +7,8 @@ use barewire::{
     Code, Inbound, Metadata, Replies, Request, Response, ServerCall, Service, Serving, Status,
 };
 
+use prost_types::FieldMask;
+
 use crate::support::Seen;
 
 /// The service. Messages are `StringValue`s, as those of `test.Probe`.
@@ -61,6 +63,12 @@ impl Service for Place {
                         self.seen.gate.notified().await;
                         replies.send("step".to_owned()).await?;
                     }
+                }
+                // Says how many elements the request's list has.
+                "Length" => {
+                    let request: Request<FieldMask> = call.request().await?;
+                    let length = request.message.paths.len();
+                    call.reply(Response::new(length.to_string())).await
                 }
                 // Fails with the code that it is told: at once, or after headers.
                 "Fail" => {

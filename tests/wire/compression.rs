@@ -175,6 +175,29 @@ mod with_gzip {
     }
 
     #[test]
+    fn what_is_restored_takes_no_more_memory_than_its_length() {
+        let body = vec![7; 3_000_000];
+        for encoding in [Encoding::Gzip, Encoding::Deflate] {
+            let compressed = compress(encoding, &body).unwrap();
+            let restored = decompress(encoding, &compressed, usize::MAX).unwrap();
+            let capacity = restored.try_into_mut().unwrap().capacity();
+            assert_eq!(capacity, body.len(), "{encoding}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_gzip_names_is_not_believed() {
+        let compressed = compress(Encoding::Gzip, b"four").unwrap();
+        for length in [0, 3, 5, u32::MAX] {
+            let mut liar = compressed.to_vec();
+            let end = liar.len() - 4;
+            liar[end..].copy_from_slice(&length.to_le_bytes());
+            let error = decompress(Encoding::Gzip, &liar, usize::MAX).unwrap_err();
+            assert_eq!(error.code(), Code::Internal, "{length}");
+        }
+    }
+
+    #[test]
     fn a_limit_that_cannot_be_reached_is_no_limit() {
         assert_eq!(
             decompress(Encoding::Gzip, &hex(HELLO_GZIP), usize::MAX).unwrap(),

@@ -350,6 +350,23 @@ fn p078_a_message_that_a_large_chunk_completes_takes_no_more_than_its_length() {
 }
 
 #[test]
+fn p078_a_message_in_many_chunks_takes_no_more_than_its_length() {
+    for length in [66_000, 146_000, 1_000_000, 4 * MIB - 1] {
+        let message = RawMessage {
+            compressed: false,
+            body: Bytes::from(vec![1; length]),
+        };
+        let mut deframer = Deframer::new(4 * MIB);
+        for chunk in encode_message(&message).unwrap().chunks(16 * 1024) {
+            assert_eq!(deframer.next_message(), Ok(None));
+            deframer.push(Bytes::copy_from_slice(chunk));
+        }
+        let body = deframer.next_message().unwrap().unwrap().body;
+        assert_eq!(body.try_into_mut().unwrap().capacity(), length);
+    }
+}
+
+#[test]
 fn p079_what_waits_is_out_of_the_chunk_so_that_its_window_can_be_given_back() {
     let chunk = Bytes::from(hex("00 00000004 0102"));
     let mut deframer = Deframer::new(MIB);
