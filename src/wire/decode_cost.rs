@@ -10,7 +10,7 @@
 //!  each byte                     1   a copy of each text
 //!  a message in a list         160   its type may be that large; a list has room for up to twice as many
 //!  the first in a list         320   a list of one has room for four
-//!  a text in a list             64   24, of which a list of one has room for four
+//!  a text in a list             96   24, of which a list of one has room for four
 //!  a number with a key          16   8 in a list, which has room for up to twice as many
 //!  a number in a packed list     8   the same
 //! ```
@@ -27,8 +27,9 @@
 //!
 //! prost takes the entries of a map for length-delimited whatever their keys say, so that they may hide.
 //! What follows a number may be an entry of that length. It reads as the same fields either way, and is
-//! an entry if one of them ends where it would. What follows a key of another wire type does not: from
-//! there on all the rest would be other fields. If it reads as such it counts as the most that it can be.
+//! an entry if one of them ends where it would. What follows a key of another wire type does not: as an
+//! entry it has other fields, and so has all that comes behind it. If that can be read to the end, it
+//! counts as the most that it can be.
 //!
 //! To scan takes longer than to decode. Where the most that a message can cost is little enough, that
 //! will do: [`decode_cost_limit`] knows it from the length.
@@ -47,7 +48,7 @@ const ELEMENT: usize = 160;
 /// What a list of one message, or a map of one entry, may take.
 const FIRST_ELEMENT: usize = 2 * ELEMENT;
 /// What a text may take besides its bytes.
-const TEXT: usize = 64;
+const TEXT: usize = 96;
 /// What a number may take that has a key of its own.
 const NUMBER: usize = 16;
 /// What a number in a packed list may take besides its bytes.
@@ -56,10 +57,6 @@ const PACKED_NUMBER: usize = 8;
 const DEAREST_BYTE: usize = 1 + FIRST_ELEMENT / 2;
 /// How deep the scan looks into messages within messages: as deep as prost decodes them.
 const DEPTH: u8 = 100;
-/// What reads as so many fields reads on. Random bytes do not, and those of doubles are.
-const FIELDS_AHEAD: u8 = 100;
-/// How many fields and bytes are looked at once more, at the most, for each byte of a message.
-const PATIENCE: usize = 2;
 
 /// The most that a message of so many bytes can cost: every two bytes are a list of one.
 #[must_use]
@@ -76,51 +73,81 @@ pub fn decode_cost(message: &[u8]) -> usize {
     }
     let mut scan = Scan {
         cost: length,
-        patience: length.saturating_mul(PATIENCE),
+        patience: length,
+    };
+    let level = Level {
+        group: 0,
+        depth: DEPTH,
     };
     // What is no protobuf fails to decode, but only where it ceases to be.
-    let _ = scan.message(message, DEPTH);
+    let _ = scan.fields(&mut &*message, level);
     scan.cost.min(decode_cost_limit(length))
 }
 
 struct Scan {
     cost: usize,
-    /// How many fields and bytes may still be looked at once more. After that all is taken for the worst
-    /// that it may be, so that no message can make a scan take long.
+    /// How many fields may still be looked at once more. After that all is taken for the worst that it may
+    /// be, so that no message can make a scan take long.
     patience: usize,
 }
 
+/// Another way to read fields: those of this number are the entries of a map. Those of others may be.
+#[derive(Clone, Copy)]
+struct Search {
+    map: u64,
+    /// As in [`Level`].
+    group: u64,
+}
+
+/// What the fields that are read are part of.
+#[derive(Clone, Copy)]
+struct Level {
+    /// The number of the group, 0 if they are those of a message.
+    group: u64,
+    /// How many messages may lie in each other here.
+    depth: u8,
+}
+
 impl Scan {
-    /// Counts what is in a message. `None` at the first bytes that are no field.
-    fn message(&mut self, mut bytes: &[u8], depth: u8) -> Option<()> {
+    /// Counts what is in a message, or up to the end of a group. `None` at the first bytes that are no field.
+    fn fields(&mut self, bytes: &mut &[u8], level: Level) -> Option<()> {
         let mut last_key = 0;
         let mut entries = HiddenEntries::default();
         while !bytes.is_empty() {
-            let field = bytes;
-            let key = take_key(&mut bytes)?;
+            let field = *bytes;
+            let key = take_key(bytes)?;
             let is_first = key != last_key;
             last_key = key;
-            let wire_type = wire_type_of(key);
-            let number = match wire_type {
-                VARINT => Some(take_varint(&mut bytes)?),
-                LENGTH_DELIMITED => {
-                    let payload = take_payload(&mut bytes)?;
-                    self.payload(payload, is_first, depth);
-                    None
+            let element = if is_first { FIRST_ELEMENT } else { ELEMENT };
+            let mut number = None;
+            match wire_type_of(key) {
+                VARINT => {
+                    number = Some(take_varint(bytes)?);
+                    self.add(NUMBER);
                 }
-                _ if self.reads_differently(bytes, number_of(key), FIELDS_AHEAD) => {
+                LENGTH_DELIMITED => {
+                    let payload = take_payload(bytes)?;
+                    self.payload(payload, element, level.depth);
+                }
+                END_GROUP if level.group != 0 => {
+                    return (number_of(key) == level.group).then_some(());
+                }
+                // Had it been an entry of a map, so would have been the one before.
+                _ if is_first && self.reads_differently(bytes, number_of(key), level.group) => {
                     self.add(field.len().saturating_mul(DEAREST_BYTE));
+                    *bytes = &[];
                     return Some(());
                 }
-                _ => {
-                    skip_value(wire_type, &mut bytes)?;
-                    None
+                START_GROUP => {
+                    let (group, depth) = (number_of(key), level.depth.checked_sub(1)?);
+                    let group = Level { group, depth };
+                    self.fields(bytes, group)?;
+                    self.add(element);
                 }
-            };
-            match wire_type {
-                VARINT | FIXED64 | FIXED32 => self.add(NUMBER),
-                START_GROUP => self.add(FIRST_ELEMENT),
-                _ => {}
+                wire_type => {
+                    take_fixed(wire_type, bytes)?;
+                    self.add(NUMBER);
+                }
             }
             if entries.end_after(field.len() - bytes.len()) {
                 self.add(FIRST_ELEMENT);
@@ -132,17 +159,16 @@ impl Scan {
                 None => {}
             }
         }
-        Some(())
+        (level.group == 0).then_some(())
     }
 
-    /// Counts a length-delimited field.
-    fn payload(&mut self, payload: &[u8], is_first: bool, depth: u8) {
+    /// Counts a length-delimited field, which costs so much if it is a message.
+    fn payload(&mut self, payload: &[u8], element: usize, depth: u8) {
         let message = depth
             .checked_sub(1)
-            .and_then(|depth| self.message(payload, depth));
+            .and_then(|depth| self.fields(&mut &*payload, Level { group: 0, depth }));
         let cost = match message {
-            Some(()) if is_first => FIRST_ELEMENT,
-            Some(()) => ELEMENT,
+            Some(()) => element,
             None => TEXT.saturating_add(PACKED_NUMBER * self.packed_numbers(payload)),
         };
         self.add(cost);
@@ -150,9 +176,11 @@ impl Scan {
 
     /// How many numbers there are in what may be a packed list of them.
     fn packed_numbers(&mut self, bytes: &[u8]) -> usize {
-        if !self.looks_again_at(bytes.len()) {
+        // Two bytes take as long as a field.
+        let Some(patience) = self.patience.checked_sub(bytes.len() / 2) else {
             return bytes.len();
-        }
+        };
+        self.patience = patience;
         let is_in_no_text = |byte: &&u8| **byte < b' ' && !matches!(**byte, b'\t' | b'\n' | b'\r');
         // To count them all takes less time than to stop at the first.
         if bytes.iter().filter(is_in_no_text).count() == 0 || !bytes.last().is_some_and(ends_number)
@@ -169,60 +197,96 @@ impl Scan {
         bytes.iter().filter(|byte| ends_number(byte)).count()
     }
 
-    /// Whether what follows a key may read on as an entry of a map, and other fields behind it, if the
-    /// field of the number `map` is one.
-    fn reads_differently(&mut self, mut bytes: &[u8], map: u64, fields: u8) -> bool {
-        let entry = take_payload(&mut bytes);
-        entry.is_some_and(|entry| self.is_entry(entry)) && self.reads_on(bytes, map, fields)
-    }
-
-    /// An entry has no map in it that is not within a message.
-    fn is_entry(&mut self, mut bytes: &[u8]) -> bool {
-        for _ in 0..FIELDS_AHEAD {
-            if bytes.is_empty() || !self.looks_again_at(1) {
-                return true;
-            }
-            let key = take_key(&mut bytes);
-            if key
-                .and_then(|key| skip_value(wire_type_of(key), &mut bytes))
-                .is_none()
-            {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn reads_on(&mut self, mut bytes: &[u8], map: u64, fields: u8) -> bool {
-        let Some(fields) = fields.checked_sub(1) else {
-            return true;
-        };
-        if bytes.is_empty() || !self.looks_again_at(1) {
-            return true;
-        }
-        let Some(key) = take_key(&mut bytes) else {
-            return false;
-        };
-        let wire_type = wire_type_of(key);
-        if !matches!(wire_type, VARINT | LENGTH_DELIMITED) {
-            if self.reads_differently(bytes, map, fields) {
-                return true;
-            }
-            if number_of(key) == map {
-                return false;
-            }
-        }
-        skip_value(wire_type, &mut bytes).is_some() && self.reads_on(bytes, map, fields)
-    }
-
-    fn looks_again_at(&mut self, count: usize) -> bool {
-        let left = self.patience.checked_sub(count);
-        self.patience = left.unwrap_or(0);
-        left.is_some()
-    }
-
     fn add(&mut self, bytes: usize) {
         self.cost = self.cost.saturating_add(bytes);
+    }
+}
+
+/// The search for another way to read what is left of a message, or of a group.
+impl Scan {
+    /// Whether there is one in which these bytes begin with an entry of a map, which has this number.
+    fn reads_differently(&mut self, bytes: &[u8], number: u64, group: u64) -> bool {
+        // Mostly there is not even a length.
+        if take_payload(&mut &*bytes).is_none() {
+            return false;
+        }
+        let search = Search { map: number, group };
+        self.reads_as_entry(bytes, search, DEPTH) || self.patience == 0
+    }
+
+    fn reads_as_entry(&mut self, mut bytes: &[u8], search: Search, depth: u8) -> bool {
+        // So many entries in a row are no chance.
+        let Some(depth) = depth.checked_sub(1) else {
+            return true;
+        };
+        // An entry has a map at most within a message.
+        take_payload(&mut bytes)
+            .is_some_and(|mut entry| self.skip_fields(&mut entry, 0, DEPTH).is_some())
+            && self.reads_on(bytes, search, depth)
+    }
+
+    fn reads_on(&mut self, mut bytes: &[u8], search: Search, depth: u8) -> bool {
+        let Search { map, group } = search;
+        while !bytes.is_empty() {
+            let key = self.look_again().and_then(|()| take_key(&mut bytes));
+            let Some(key) = key else {
+                return false;
+            };
+            let (number, wire_type) = (number_of(key), wire_type_of(key));
+            if wire_type == END_GROUP && group != 0 {
+                return number == group;
+            }
+            if !matches!(wire_type, VARINT | LENGTH_DELIMITED) {
+                if self.reads_as_entry(bytes, search, depth) {
+                    return true;
+                }
+                if number == map {
+                    return false;
+                }
+            }
+            if wire_type == START_GROUP {
+                return self.reads_as_group(bytes, number, depth);
+            }
+            if self.skip_value(key, &mut bytes, DEPTH).is_none() {
+                return false;
+            }
+        }
+        group == 0
+    }
+
+    /// A group that has an end is taken for one, whatever comes behind it.
+    fn reads_as_group(&mut self, bytes: &[u8], group: u64, depth: u8) -> bool {
+        let search = Search { map: 0, group };
+        depth
+            .checked_sub(1)
+            .is_none_or(|depth| self.reads_on(bytes, search, depth))
+    }
+
+    /// To the end of a message, or behind the end of this group.
+    fn skip_fields(&mut self, bytes: &mut &[u8], group: u64, depth: u8) -> Option<()> {
+        while !bytes.is_empty() {
+            self.look_again()?;
+            let key = take_key(bytes)?;
+            if wire_type_of(key) == END_GROUP {
+                return (number_of(key) == group).then_some(());
+            }
+            self.skip_value(key, bytes, depth)?;
+        }
+        (group == 0).then_some(())
+    }
+
+    fn skip_value(&mut self, key: u64, bytes: &mut &[u8], depth: u8) -> Option<()> {
+        match wire_type_of(key) {
+            VARINT => take_varint(bytes).map(drop),
+            LENGTH_DELIMITED => take_payload(bytes).map(drop),
+            START_GROUP => self.skip_fields(bytes, number_of(key), depth.checked_sub(1)?),
+            wire_type => take_fixed(wire_type, bytes),
+        }
+    }
+
+    fn look_again(&mut self) -> Option<()> {
+        self.patience = self.patience.checked_sub(1)?;
+        Some(())
     }
 }
 
@@ -271,26 +335,14 @@ const fn ends_number(byte: &u8) -> bool {
     *byte < 0x80
 }
 
-fn skip_value(wire_type: u8, bytes: &mut &[u8]) -> Option<()> {
-    match wire_type {
-        VARINT => {
-            take_varint(bytes)?;
-        }
-        FIXED64 => {
-            take(bytes, 8)?;
-        }
-        LENGTH_DELIMITED => {
-            take_payload(bytes)?;
-        }
-        // What is in a group are fields like those around it.
-        START_GROUP | END_GROUP => {}
-        FIXED32 => {
-            take(bytes, 4)?;
-        }
-        // The other numbers mean nothing.
+fn take_fixed(wire_type: u8, bytes: &mut &[u8]) -> Option<()> {
+    let length = match wire_type {
+        FIXED64 => 8,
+        FIXED32 => 4,
+        // The other numbers mean nothing, or not here.
         _ => return None,
-    }
-    Some(())
+    };
+    take(bytes, length).map(drop)
 }
 
 fn take_payload<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {

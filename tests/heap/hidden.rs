@@ -85,6 +85,7 @@ fn entries_count_whatever_their_keys_say() {
             ("beside numbers",        many(2_000, |key| [hidden(1, &entry(key)), vec![0x28, 0x7f]].concat())),
             ("with unknown fields",   many(500, |key| hidden(1, &[&entry(key)[..], &[0x19, 1, 2, 3, 4, 5, 6, 7, 8]].concat()))),
             ("in groups",             many(300, |key| [&[0x3b][..], &hidden(1, &entry(key)), &[0x3c]].concat())),
+            ("between groups",        many(500, |key| [&hidden(1, &entry(key))[..], &[0x43, 0x09, 1, 2, 3, 4, 5, 6, 7, 8, 0x44]].concat())),
             ("with long texts",       many(500, |key| hidden(1, &entry_of(key, &field(2, 2, &[b'x'; 120]))))),
         ];
         for (name, bytes) in shapes {

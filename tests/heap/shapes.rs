@@ -55,7 +55,7 @@ fn an_estimate_is_at_least_half_of_what_is_allocated() {
         share("a tree", &random.tree(7)),
         share("chains of 90", &Chains { chains: random.list(20, |random| random.chain(90)) }),
         share("sixty texts each", &Wides { wides: random.list(20, |random| random.wide(60)) }),
-        share("sixty texts each, six of them there", &Wides { wides: random.list(100, |random| random.wide(6)) }),
+        share("sixty texts each, twelve of them there", &Wides { wides: random.list(100, |random| random.wide(12)) }),
         // The largest types for which it holds.
         share("empty, of 160 bytes", &Larges { larges: vec![Large::default(); 1_025] }),
         share("empty, of 160 bytes, in lists of one", &LargeLists { lists: vec![Larges::of_one(); 300] }),

@@ -24,21 +24,21 @@ fn a_message_costs_its_bytes_and_its_fields() {
         // message                                                           besides its bytes
         ("short",              list_of(b"", 511),                            0),     // below 1 KiB nobody looks
         ("empty elements",     list_of(b"", 2_000),                          320 + 160 * 1_999),
-        ("one text",           list_of("é".repeat(5_000).as_bytes(), 1),     64),
-        ("lines of text",      list_of(b"ff\r\n\tff\n", 200),            64 * 200),
-        ("texts",              list_of(b"\xff\xff", 1_000),                64 * 1_000),
+        ("one text",           list_of("é".repeat(5_000).as_bytes(), 1),     96),
+        ("lines of text",      list_of(b"ff\r\n\tff\n", 200),            96 * 200),
+        ("texts",              list_of(b"\xff\xff", 1_000),                96 * 1_000),
         ("lists in a list",    list_of(&list_of(b"", 10), 100),              320 + 160 * 99 + 100 * (320 + 160 * 9)),
         ("two lists",          [list_of(b"", 600), field(0x12, b"").repeat(600)].concat(), 2 * (320 + 160 * 599)),
         ("numbers",            [0x08, 0x96, 0x01].repeat(1_000),             16 * 1_000),
         ("fixed numbers",      [&[0x09][..], &[0; 8], &[0x0d], &[0; 4]].concat().repeat(100), 16 * 200),
-        ("packed numbers",     list_of(&[0x07; 5_000], 1),                   64 + 8 * 5_000),
-        ("of two bytes",       list_of(&[0x87, 0x01].repeat(2_000), 1),      64 + 8 * 2_000),
-        ("none at the end",    list_of(&[&[0x07; 5_000][..], &[0x80]].concat(), 1), 64),
-        ("one too long",       list_of(&[&[0x07; 5_000][..], &[0xff; 10], &[0x01]].concat(), 1), 64),
-        ("one not as written", list_of(&[&[0x07; 5_000][..], &[0x80, 0x00]].concat(), 1), 64),
-        ("a group",            [vec![0x0b, 0x08, 0xff, 0x7f, 0x0c], list_of(&[0xff; 2_000], 1)].concat(), 320 + 16 + 64),
+        ("packed numbers",     list_of(&[0x07; 5_000], 1),                   96 + 8 * 5_000),
+        ("of two bytes",       list_of(&[0x87, 0x01].repeat(2_000), 1),      96 + 8 * 2_000),
+        ("none at the end",    list_of(&[&[0x07; 5_000][..], &[0x80]].concat(), 1), 96),
+        ("one too long",       list_of(&[&[0x07; 5_000][..], &[0xff; 10], &[0x01]].concat(), 1), 96),
+        ("one not as written", list_of(&[&[0x07; 5_000][..], &[0x80, 0x00]].concat(), 1), 96),
+        ("a group",            [vec![0x0b, 0x08, 0xff, 0x7f, 0x0c], list_of(&[0xff; 2_000], 1)].concat(), 320 + 16 + 96),
         ("cut",                [list_of(b"", 2_000), vec![0x0a, 0x05]].concat(), 320 + 160 * 1_999), // decoded up to there
-        ("cut in an element",  list_of(&[list_of(b"", 2_000), vec![0x0a, 0x85]].concat(), 1), 320 + 160 * 1_999 + 64),
+        ("cut in an element",  list_of(&[list_of(b"", 2_000), vec![0x0a, 0x85]].concat(), 1), 320 + 160 * 1_999 + 96),
         ("a long varint",      [vec![0x08], vec![0xff; 2_000]].concat(),     0),
     ];
     for (name, message, besides) in cases {
@@ -54,22 +54,22 @@ fn entries_that_hide_behind_other_keys_are_counted() {
     let other_reading = 161 * (4 + rest.len()) - 4 - rest.len();
     let cases: &[(&str, Vec<u8>, usize)] = &[
         // begin                                                             besides its bytes
-        ("behind a number",        vec![0x08, 2, 0x08, 1],                   2 * 16 + 320 + 64),
-        ("of two fields",          vec![0x08, 4, 0x08, 1, 0x10, 1],          3 * 16 + 320 + 64),
-        ("an empty one",           vec![0x08, 0],                            16 + 320 + 64),
-        ("two empty ones",         vec![0x08, 0, 0x08, 0],                   2 * 16 + 320 + 64),  // of one map: the same
-        ("empty ones of two",      vec![0x08, 0, 0x10, 0],                   2 * 16 + 2 * 320 + 64),
-        ("one in one",             vec![0x08, 4, 0x08, 2, 0x08, 1],          3 * 16 + 320 + 64),  // an entry has no map
-        ("behind each other",      [0x08, 2, 0x08, 1].repeat(3),             6 * 16 + 3 * 320 + 64),
-        ("too short for a field",  vec![0x08, 1, 0x10, 7],                   2 * 16 + 64),
-        ("ends within a field",    vec![0x08, 2, 0x08, 0x81, 0x01, 0x18, 1], 3 * 16 + 64),
+        ("behind a number",        vec![0x08, 2, 0x08, 1],                   2 * 16 + 320 + 96),
+        ("of two fields",          vec![0x08, 4, 0x08, 1, 0x10, 1],          3 * 16 + 320 + 96),
+        ("an empty one",           vec![0x08, 0],                            16 + 320 + 96),
+        ("two empty ones",         vec![0x08, 0, 0x08, 0],                   2 * 16 + 320 + 96),  // of one map: the same
+        ("empty ones of two",      vec![0x08, 0, 0x10, 0],                   2 * 16 + 2 * 320 + 96),
+        ("one in one",             vec![0x08, 4, 0x08, 2, 0x08, 1],          3 * 16 + 320 + 96),  // an entry has no map
+        ("behind each other",      [0x08, 2, 0x08, 1].repeat(3),             6 * 16 + 3 * 320 + 96),
+        ("too short for a field",  vec![0x08, 1, 0x10, 7],                   2 * 16 + 96),
+        ("ends within a field",    vec![0x08, 2, 0x08, 0x81, 0x01, 0x18, 1], 3 * 16 + 96),
         ("behind a double",        field(0x09, &[0x08, 1]),                  other_reading),
         ("behind a float",         field(0x0d, &[0x08, 1]),                  other_reading),
         ("behind a group",         field(0x0b, &[0x08, 1]),                  other_reading),
         ("behind a group's end",   field(0x0c, &[0x08, 1]),                  other_reading),
-        ("a double",               vec![0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f], 16 + 64),
-        ("a float",                vec![0x0d, 0, 0, 0x80, 0x3f],             16 + 64),
-        ("a fixed number",         vec![0x0d, 2, 0, 0, 0],                   16 + 64),
+        ("a double",               vec![0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f], 16 + 96),
+        ("a float",                vec![0x0d, 0, 0, 0x80, 0x3f],             16 + 96),
+        ("a fixed number",         vec![0x0d, 2, 0, 0, 0],                   16 + 96),
     ];
     for (name, begin, besides) in cases {
         let message = [&begin[..], &rest].concat();
@@ -95,7 +95,7 @@ fn nesting_is_followed_as_deep_as_messages_are_decoded() {
     assert_eq!(decode_cost(&message), message.len() + 320 * 99 + elements);
     // What lies deeper can only be texts.
     message = list_of(&message, 1);
-    assert_eq!(decode_cost(&message), message.len() + 320 * 100 + 64 * 600);
+    assert_eq!(decode_cost(&message), message.len() + 320 * 100 + 96 * 600);
 }
 
 /// There are two ways to read on at each place, and none of them is right: to try them all would take
