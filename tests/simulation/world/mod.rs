@@ -140,6 +140,11 @@ async fn act(plan: &Plan) -> Trace {
         }
     }
     log.note(format!("all calls have ended, {:?}", channel.counters()));
+    // A server that drained when all became calm lives again, and what was said to the client has come.
+    for host in &hosts {
+        host.live_on().await;
+    }
+    sleep(Duration::from_millis(100)).await;
     // A call slot that was lost is missed now. One of the calls takes more than a window.
     let probes = plan.steps.len()..plan.steps.len() + PROBES.len();
     let probing = probes.clone().zip(PROBES).map(|(id, length)| {

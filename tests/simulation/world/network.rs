@@ -190,7 +190,7 @@ impl Network {
         }
     }
 
-    /// From now on nothing happens to bytes.
+    /// From now on nothing happens to bytes; those that are under way have arrived.
     pub fn calm(&self) {
         let mut state = self.lock();
         state.links.latency = Duration::ZERO;
@@ -199,6 +199,9 @@ impl Network {
         for way in state.connections.iter().flat_map(|one| &one.ways) {
             let mut way = way.lock().unwrap();
             way.breaks_at = None;
+            way.pieces
+                .iter_mut()
+                .for_each(|(arrives_at, _)| *arrives_at = Instant::now());
             way.go_on();
         }
     }

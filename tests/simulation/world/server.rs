@@ -128,6 +128,14 @@ impl Host {
         }
     }
 
+    /// Comes to life, once it has drained, unless it lives.
+    pub async fn live_on(&self) {
+        if self.door().is_none() {
+            self.end().await;
+        }
+        self.start();
+    }
+
     /// Drains, and ends.
     pub async fn end(&self) {
         self.drain();
