@@ -18,7 +18,7 @@
 //! The scan knows no schema. What reads as fields is taken for a message, and what comes after a field of
 //! another number for the first in a list. What else reads as numbers, and has bytes that no text has, is
 //! taken for a packed list. What comes before bytes that are no field counts as well: it is decoded before
-//! they are found.
+//! they are found. So does a text that reads as fields by chance, as that of one letter a thousand times may.
 //!
 //! Most messages cost less than this says. Those of types of up to 160 bytes, and maps whose keys and values
 //! take up to 136 together (56 in a `BTreeMap`), cost at most twice as much. Two things cannot be told
