@@ -102,11 +102,11 @@ fn nesting_is_followed_as_deep_as_messages_are_decoded() {
 /// for ever.
 #[test]
 fn no_bytes_make_the_scan_take_long() {
-    for pattern in [[0x0d, 0, 0x15, 0, 0x1d], [0x09, 2, 0x0b, 0x0c, 0x11]] {
-        let mut message = pattern.repeat(50_000);
-        message.extend_from_slice(&[0xff; 20]);
-        assert!(decode_cost(&message) > message.len());
-    }
+    let mut message = [0x0d, 0, 0x15, 0, 0x1d].repeat(50_000);
+    message.extend_from_slice(&[0xff; 20]);
+    // It is taken for the worst rather than looked at to the end.
+    let limit = decode_cost_limit(message.len());
+    assert_eq!(decode_cost(&message), limit);
 }
 
 #[test]
