@@ -487,6 +487,16 @@ pub(crate) fn percent(data: &[u8]) {
     let encoded = percent_encode(&text);
     assert!(encoded.bytes().all(|byte| matches!(byte, 0x20..=0x7e)));
     assert_eq!(percent_decode(encoded.as_bytes()), text);
+    // Digits may be small letters.
+    let mut capitals = data.to_vec();
+    for at in 0..capitals.len() {
+        if let Some([b'%', digits @ ..]) = capitals.get_mut(at..at + 3)
+            && digits.iter().all(u8::is_ascii_hexdigit)
+        {
+            digits.make_ascii_uppercase();
+        }
+    }
+    assert_eq!(percent_decode(&capitals), text);
     if let Ok(text) = std::str::from_utf8(data) {
         assert_eq!(percent_decode(percent_encode(text).as_bytes()), text);
         if !text.contains('%') {

@@ -149,6 +149,36 @@ fn every_file_of_the_protocol_ends_its_module_doc_with_its_sources() {
     }
 }
 
+/// See `tests/calls/tokio.rs`.
+#[test]
+fn every_test_is_asked_what_is_left_of_it() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let suites = fs::read_dir(tests).unwrap().map(|it| it.unwrap().path());
+    let mut folders: Vec<_> = suites.filter(|path| path.is_dir()).collect();
+    let mut asked = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let is_test = |line: &str| line.trim_start().starts_with("#[tokio::test");
+            if text.lines().any(is_test) {
+                let ours = |line| matches!(line, "use crate::tokio;" | "mod tokio;");
+                let path = path.display();
+                assert!(text.lines().any(ours), "{path}: use crate::tokio;");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 50, "{asked} files");
+}
+
 #[test]
 fn the_source_does_not_cite_the_project_s_own_rule_numbers() {
     for layer in LAYERS {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::long_work::LongWork;
 use crate::transport::counters::Counters;
+use crate::transport::leaks::assert_none_left;
 use crate::transport::sync::atomic::{AtomicUsize, Ordering};
 use crate::wire::decode_cost::{decode_cost, decode_cost_limit};
 use crate::wire::{Status, WireError};
@@ -82,6 +83,13 @@ impl InflightBytes {
             .ok()?;
         let counted = Arc::clone(self);
         Some(Charge { counted, bytes })
+    }
+}
+
+impl Drop for InflightBytes {
+    fn drop(&mut self) {
+        // No message is left.
+        assert_none_left(self.used.load(Ordering::Relaxed), "bytes of messages");
     }
 }
 

@@ -19,6 +19,7 @@ use super::target::{Scheme, Target};
 use crate::call::{Interceptor, Interceptors};
 use crate::transport::connect::{Address, Connector, Dialer, Dialing, SecureClient, SystemDialer};
 use crate::transport::counters::Counters;
+use crate::transport::leaks::assert_none_left;
 use crate::transport::{ByteStream, Io};
 use crate::wire::Status;
 
@@ -282,7 +283,7 @@ impl Drop for ChannelShared {
     fn drop(&mut self) {
         // No call is left that could keep anything.
         let left = self.replay_bytes.load(Ordering::Relaxed);
-        debug_assert_eq!(left, 0, "bytes for further attempts are left");
+        assert_none_left(left, "bytes for further attempts");
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use super::config::ServerConfig;
 use crate::transport::counters::{Counter, Counters};
+use crate::transport::leaks::assert_none_left;
 use crate::transport::peer::PeerAddress;
 use crate::transport::{ByteStream, Io};
 
@@ -197,6 +198,13 @@ impl Secure for PlainText {
 /// Connections by IP address.
 #[derive(Default)]
 pub(super) struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
+
+impl Drop for PerAddress {
+    fn drop(&mut self) {
+        let counts = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        assert_none_left(counts.len(), "addresses with connections");
+    }
+}
 
 /// One connection of an address.
 pub(super) struct AddressPermit {

@@ -17,6 +17,7 @@ use super::service::Service;
 use crate::call::{InflightBytes, Interceptors};
 use crate::transport::Io;
 use crate::transport::counters::{Counter, Counters};
+use crate::transport::leaks::assert_none_left;
 use crate::transport::peer::{Peer, PeerAddress};
 use crate::transport::phase::{Phase, PhaseWatch};
 use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
@@ -92,6 +93,14 @@ impl ServerShared {
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(cut);
         }
+    }
+}
+
+impl Drop for ServerShared {
+    fn drop(&mut self) {
+        // No call is left.
+        assert_none_left(self.calls.open(), "calls");
+        assert_none_left(self.untold.open(), "calls of which was not told");
     }
 }
 

@@ -367,8 +367,8 @@ async fn let_go(call: OpenCall) {
     } = call;
     queue.seal(call_is_over());
     queue.clear();
-    let connection = writer.into_connection();
-    read_to_end(&recv, &connection).await;
+    drop(writer);
+    read_to_end(&recv).await;
     recv.close(call_is_over);
 }
 

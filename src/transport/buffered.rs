@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use super::leaks::assert_none_left;
 use super::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// A share counts here in pieces of this size.
@@ -78,6 +79,14 @@ impl Buffered {
         }
         self.look_at.store(self.limit, Ordering::Relaxed);
         Pressure::Gone
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        // No share is left.
+        let left = self.bytes.load(Ordering::Relaxed);
+        assert_none_left(left.unsigned_abs(), "buffered bytes");
     }
 }
 

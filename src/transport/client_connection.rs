@@ -33,6 +33,7 @@ use super::client_config::ClientHttp2Config;
 use super::counters::{Counter, Counters};
 use super::frame_counts::{Abuse, GoAway};
 use super::large_blocks::LargeBlocks;
+use super::leaks::assert_none_left;
 use super::meter::SharedMeter;
 use super::peer::Peer;
 use super::response_reader::ResponseReader;
@@ -351,6 +352,13 @@ impl Drop for Handle {
     fn drop(&mut self) {
         // Before the handle of h2 is dropped, which wakes the driver.
         self.state.released.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for ConnectionState {
+    fn drop(&mut self) {
+        // No call is left that could have a stream.
+        assert_none_left(self.slots.open(), "slots of streams");
     }
 }
 

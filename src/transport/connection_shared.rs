@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::buffered::Share;
 use super::config::Http2Config;
 use super::counters::{Counter, Counters};
+use super::leaks::assert_none_left;
 use super::peer::Peer;
 use super::phase::PhaseWatch;
 use super::rate::Bucket;
@@ -192,9 +193,11 @@ impl ConnectionShared {
 
 impl Drop for ConnectionShared {
     fn drop(&mut self) {
-        // No call is left that could have anything unread.
-        debug_assert!(self.unread.is_none(), "unread bytes are left");
-        debug_assert_eq!(self.calls.load(Ordering::Relaxed), 0, "calls are left");
+        // No call is left that could have anything unread, or anything that waits for room. What is
+        // unsent is lost with the connection.
+        assert_none_left(self.unread.all(), "unread bytes");
+        assert_none_left(self.waiting.bytes(), "waiting bytes");
+        assert_none_left(self.calls.load(Ordering::Relaxed), "calls");
     }
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct FrameCounts {
     pub(crate) settings_obeyed: u64,
     /// The peer's last GOAWAY.
     pub(crate) goaway: Option<GoAway>,
+    /// One has just passed: so many bytes of those looked at follow it.
+    pub(super) behind_goaway: Option<usize>,
     /// The header list size that the peer said it accepts.
     pub(crate) peer_max_header_list_size: Option<usize>,
     /// The first limit that the peer crossed.
@@ -121,6 +123,7 @@ impl FrameCounts {
             settings_acked: false,
             settings_obeyed: 0,
             goaway: None,
+            behind_goaway: None,
             peer_max_header_list_size: None,
             abuse: None,
             resets_written: 0,
@@ -163,9 +166,12 @@ impl FrameCounts {
     pub(super) fn received(&mut self, found: Found<'_>, small_frames: &mut u32) {
         match found {
             Found::Head(head) => self.received_head(head, small_frames),
-            Found::Payload(head, payload, _) => match head.kind {
+            Found::Payload(head, payload, follow) => match head.kind {
                 frame_type::SETTINGS => self.received_settings(payload),
-                frame_type::GOAWAY => self.received_goaway(payload),
+                frame_type::GOAWAY => {
+                    self.received_goaway(payload);
+                    self.behind_goaway.get_or_insert(follow);
+                }
                 _ => {}
             },
             Found::BlockEnd => self.header_block_since = None,

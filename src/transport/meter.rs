@@ -18,7 +18,8 @@
 //!   to act on.
 //! - **Gives way** after many small DATA frames, so that handlers run between bursts: h2 holds every
 //!   unread frame against the connection. And after many bytes, whatever they are: a peer that sends
-//!   faster than h2 reads would never let the connection task look at what passed.
+//!   faster than h2 reads would never let the connection task look at what passed. And behind a server's
+//!   GOAWAY, so that streams that are open leave before what follows it is answered.
 //!
 //! Spec: RFC 9113 §4.1, §6, §10.5.
 
@@ -72,7 +73,9 @@ impl SharedMeter {
         let now = Instant::now();
         Self(Arc::new(Mutex::new(FrameMeter {
             io,
+            is_client: outbound_skip > 0,
             read_ahead: BytesMut::new(),
+            scanned: 0,
             more_is_likely: false,
             small_frames: 0,
             unbroken_bytes: 0,
@@ -95,7 +98,11 @@ impl SharedMeter {
 /// See the module's description.
 pub(crate) struct FrameMeter {
     io: Io,
+    /// The peer is a server.
+    is_client: bool,
     read_ahead: BytesMut,
+    /// So many bytes at the start of it have been looked at.
+    scanned: usize,
     /// The last read filled all the room there was, so more is likely waiting.
     more_is_likely: bool,
     /// Small DATA frames, and bytes, that were read since the meter gave way.
@@ -255,6 +262,7 @@ impl FrameMeter {
             ready!(self.poll_read_ahead(cx, READ_AHEAD))?;
         }
         let before = into.filled().len();
+        let mut unseen_from = before;
         if self.read_ahead.is_empty() {
             if self.ended {
                 return Poll::Ready(Ok(()));
@@ -266,8 +274,11 @@ impl FrameMeter {
         } else {
             let length = self.read_ahead.len().min(into.remaining());
             into.put_slice(&self.read_ahead.split_to(length));
+            let scanned = self.scanned.min(length);
+            self.scanned -= scanned;
+            unseen_from += scanned;
         }
-        let bytes = into.filled().get(before..).unwrap_or_default();
+        let bytes = into.filled().get(unseen_from..).unwrap_or_default();
         self.unbroken_bytes += bytes.len();
         let (counts, small_frames) = (&mut self.counts, &mut self.small_frames);
         self.inbound
@@ -277,7 +288,24 @@ impl FrameMeter {
             into.set_filled(before);
             return Poll::Pending;
         }
+        if let Some(behind) = self.counts.behind_goaway.take()
+            && self.is_client
+        {
+            self.stop_behind_goaway(into, behind);
+        }
         Poll::Ready(Ok(()))
+    }
+
+    /// h2 gets what is behind a GOAWAY when it has written all it had to. A server in a drain sends a PING
+    /// there, and counts the streams that come before the answer.
+    fn stop_behind_goaway(&mut self, into: &mut ReadBuf<'_>, behind: usize) {
+        let end = into.filled().len() - behind;
+        let mut rest = BytesMut::from(into.filled().get(end..).unwrap_or_default());
+        into.set_filled(end);
+        rest.extend_from_slice(&self.read_ahead);
+        self.read_ahead = rest;
+        self.scanned += behind;
+        self.small_frames = SMALL_DATA_FRAMES_PER_TURN;
     }
 
     fn poll_write_frames(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {

@@ -16,6 +16,7 @@
 //! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
+//! | `leaks` | what must be at nothing in the end |
 //! | `sync` | locks and counters, so that a model checker can have its own |
 //! | `preface` | is this HTTP/2 at all? |
 //! | `stream_slots` | streams that a client may open |
@@ -46,6 +47,8 @@ pub mod faults;
 mod frame_counts;
 mod frame_scanner;
 mod large_blocks;
+#[cfg(any(feature = "client", feature = "server"))]
+pub(crate) mod leaks;
 mod limits;
 mod meter;
 #[cfg(feature = "server")]

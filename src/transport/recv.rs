@@ -147,6 +147,11 @@ impl RecvHalf {
         self.lock().poll_message(cx)
     }
 
+    /// The connection of this stream.
+    pub(super) fn connection(&self) -> Arc<ConnectionShared> {
+        Arc::clone(&self.lock().connection)
+    }
+
     /// What is counted on the server of this stream.
     pub(crate) fn counters(&self) -> Counters {
         self.lock().connection.counters().clone()

@@ -59,12 +59,6 @@ impl ResponseWriter {
         &self.connection
     }
 
-    /// Lets go of the stream.
-    pub(crate) fn into_connection(mut self) -> Arc<ConnectionShared> {
-        self.count_waiting(0);
-        self.connection
-    }
-
     /// Writes what is queued, as far as there is room. Says whether a handler that waits for room in
     /// the queue is to be polled again. Wakes `cx` when there is more to do.
     pub(crate) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
@@ -239,6 +233,15 @@ impl ResponseWriter {
             stream,
             Some(self.connection.config.send_stall_timeout),
         ))
+    }
+}
+
+impl Drop for ResponseWriter {
+    fn drop(&mut self) {
+        // What found no room goes with the stream.
+        if self.waiting > 0 {
+            self.count_waiting(0);
+        }
     }
 }
 

@@ -115,14 +115,14 @@ impl StreamHalves {
         // An error means that the client is gone, and nobody is left to be told.
         let _ = self.respond.send_response(response, true);
         let recv = RecvHalf::new(self.body, 0, Arc::clone(&self.connection));
-        read_to_end(&recv, &self.connection).await;
+        read_to_end(&recv).await;
     }
 
     /// Answers a request that is no gRPC, once it has been read: its sender may be none that listens
     /// while it speaks.
     pub(crate) async fn answer_http(mut self, response: http::Response<()>, body: &'static str) {
         let recv = RecvHalf::new(self.body, 0, Arc::clone(&self.connection));
-        read_to_end(&recv, &self.connection).await;
+        read_to_end(&recv).await;
         if let Ok(stream) = self.respond.send_response(response, false) {
             let mut send = SendHalf::new(stream, Some(self.connection.config.send_stall_timeout));
             send.begin(Bytes::from_static(body.as_bytes()), false);
@@ -137,10 +137,11 @@ impl StreamHalves {
 /// Reads on into nothing after an early answer, or before a late one: what the client sent before it saw the answer is no
 /// fault, but h2 would count it as one once the stream is forgotten. For a moment only, and no more
 /// than one window; then dropping the stream says RST_STREAM(NO_ERROR). RFC 9113 §8.1.
-pub(crate) async fn read_to_end(recv: &RecvHalf, connection: &ConnectionShared) {
+pub(crate) async fn read_to_end(recv: &RecvHalf) {
     if recv.has_ended() {
         return;
     }
+    let connection = recv.connection();
     let limit = connection.stream_window();
     let discarded = poll_fn(|cx| recv.poll_discard(cx, limit));
     // Out of time is as good an end as any.

@@ -44,9 +44,11 @@ impl Unread {
         self.in_window.load(Ordering::Relaxed) >= self.full
     }
 
-    /// There are none, in the window or out of it.
-    pub(super) fn is_none(&self) -> bool {
-        self.bytes.bytes() == 0 && self.in_window.load(Ordering::Relaxed) == 0
+    /// How many there are, be it in the window or out of it.
+    pub(super) fn all(&self) -> usize {
+        self.bytes
+            .bytes()
+            .max(self.in_window.load(Ordering::Relaxed))
     }
 
     /// As many of them as count among those of all connections.

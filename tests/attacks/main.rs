@@ -57,6 +57,9 @@ mod process;
 #[path = "../calls/support.rs"]
 mod support;
 
+// Shared files look for it here.
+use ::tokio;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;

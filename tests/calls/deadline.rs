@@ -6,6 +6,7 @@ use barewire::ServerConfig;
 use tokio::time::Instant;
 
 use crate::support::{Client, Probe, piped_server};
+use crate::tokio;
 
 async fn client_and_probe() -> (Client, Probe) {
     let probe = Probe::default();

@@ -8,6 +8,7 @@ use crate::support::{
     ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE,
     Probe, RST_STREAM, RawPeer, SETTINGS, block, encoded, frame, piped_server, request_block,
 };
+use crate::tokio;
 
 fn server() -> tokio::io::DuplexStream {
     piped_server(Probe::default(), ServerConfig::default())

@@ -14,6 +14,7 @@ use tracing::info_span;
 
 use crate::recorder::{Manner, Notes, Spans, code, traffic};
 use crate::support::{Client, Probe, encoded};
+use crate::tokio;
 
 /// Serves one end of a pipe, and yields the other.
 fn served(server: Server) -> DuplexStream {

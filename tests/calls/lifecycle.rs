@@ -13,6 +13,7 @@ use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
     RST_STREAM, RawPeer, connect, encoded, frame, hits, piped_server, request_block,
 };
+use crate::tokio;
 
 struct Draining {
     address: std::net::SocketAddr,

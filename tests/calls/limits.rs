@@ -11,6 +11,7 @@ use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Probe, RST_STREAM,
     RawPeer, SETTINGS, WINDOW_UPDATE, block, counted_server, encoded, frame, hits, request_block,
 };
+use crate::tokio;
 
 fn server(config: ServerConfig) -> (DuplexStream, Counters) {
     counted_server(Probe::default(), config)

@@ -20,6 +20,7 @@ use crate::support::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RawPeer, WINDOW_UPDATE, block, encoded,
     frame, piped_server, request_block,
 };
+use crate::tokio;
 
 /// So many bytes take long, as sent or decompressed.
 const LONG: usize = 128 * 1024;

@@ -16,6 +16,10 @@ mod compression;
 mod corpus;
 mod deadline;
 mod faults;
+#[cfg(feature = "tls")]
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 mod interceptors;
 mod lifecycle;
 mod limits;
@@ -38,5 +42,6 @@ mod streams;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod tokio;
 mod traps;
 mod unary;

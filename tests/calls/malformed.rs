@@ -20,6 +20,7 @@ use crate::support::{
     PREFACE, Probe, RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, block, connect, encoded, frame,
     request_block, tcp_server,
 };
+use crate::tokio;
 
 /// What becomes of the stream or the connection of a row.
 #[derive(Clone, Copy, Debug, PartialEq)]

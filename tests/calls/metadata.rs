@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::support::{Call, Client, Probe, piped_server};
+use crate::tokio;
 
 async fn echo(fields: &[(&str, &[u8])]) -> crate::support::Answer {
     let client = Client::over(piped_server(Probe::default(), ServerConfig::default())).await;

@@ -12,6 +12,7 @@ use crate::support::{
     ACK, DATA, END_HEADERS, END_STREAM, HEADERS, PING, Probe, RST_STREAM, RawPeer, SETTINGS,
     WINDOW_UPDATE, block, counted_server, encoded, frame, hits, request_block,
 };
+use crate::tokio;
 
 /// Small, and different from each other.
 fn limits() -> Http2Config {

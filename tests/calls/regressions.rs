@@ -13,6 +13,7 @@ use crate::support::{
     ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE,
     Probe, RawPeer, SETTINGS, WINDOW_UPDATE, encoded, frame, piped_server, request_block,
 };
+use crate::tokio;
 
 /// Methods that the probe does not have; all others are the probe's.
 struct Odd(Probe);

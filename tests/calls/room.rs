@@ -12,6 +12,7 @@ use crate::support::{
     Probe, RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, hits,
     request_block,
 };
+use crate::tokio;
 
 async fn server(probe: Probe, config: ServerConfig) -> (SocketAddr, Counters) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

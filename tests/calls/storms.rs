@@ -16,6 +16,7 @@ use crate::support::{
     Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Probe, RST_STREAM, RawPeer, connect,
     encoded, frame, request_block, tcp_server,
 };
+use crate::tokio;
 
 /// So many times as much.
 fn times() -> usize {

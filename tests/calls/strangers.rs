@@ -11,6 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::support::{Probe, connect, tcp_server};
+use crate::tokio;
 
 /// What was warned of, but for who it was.
 #[derive(Clone, Default)]

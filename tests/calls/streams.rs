@@ -6,6 +6,7 @@ use crate::support::{
     Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RST_STREAM, RawPeer, encoded, frame,
     piped_server, request_block,
 };
+use crate::tokio;
 
 async fn client() -> Client {
     Client::over(piped_server(Probe::default(), ServerConfig::default())).await

@@ -19,6 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use crate::tokio;
+
 /// The service of these tests. Messages are `StringValue`s, which prost has as `String`.
 #[derive(Clone, Default)]
 pub struct Probe {

@@ -12,23 +12,21 @@ use barewire::{
     ClientCertificates, Counter, Counters, Request, Response, Server, ServerCall, ServerConfig,
     ServerTls, Service, Serving, TlsError,
 };
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{RootCertStore, SupportedProtocolVersion, version};
+use rustls::pki_types::ServerName;
+use rustls::{SupportedProtocolVersion, version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::identities::Identity;
 use crate::support::{
     Answer, Client, PATIENCE, PREFACE, SETTINGS, connect, encoded, frame, hits, tcp_server,
 };
+use crate::tokio;
 
 /// Tells its caller how the caller's connection looks from here.
 struct Mirror;
@@ -63,56 +61,26 @@ fn hex(bytes: &[u8]) -> String {
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// Someone who signs certificates.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+fn authority() -> Identity {
+    // Two authorities of one name would be taken for each other.
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    Identity::authority(&format!("authority {number}"))
 }
 
-/// A certificate and the key to it.
-#[derive(Clone)]
-struct Identity {
-    certificate: String,
-    key: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::default();
-        // Two authorities of one name would be taken for each other.
-        let name = format!("authority {}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        parameters.distinguished_name.push(DnType::CommonName, name);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let pem = parameters.self_signed(&key).unwrap().pem();
-        let issuer = Issuer::new(parameters, key);
-        Self { issuer, pem }
-    }
-
-    fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        change(&mut parameters);
-        let signed = parameters.signed_by(&key, &self.issuer).unwrap();
-        Identity {
-            certificate: signed.pem(),
-            key: key.serialize_pem(),
-        }
-    }
-
-    fn server(&self) -> Identity {
+impl Identity {
+    fn server(&self) -> Self {
         self.sign(|parameters| {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         })
     }
 
-    fn client(&self) -> Identity {
+    fn client(&self) -> Self {
         self.sign(|parameters| {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         })
     }
 
-    fn expired_client(&self) -> Identity {
+    fn expired_client(&self) -> Self {
         self.sign(|parameters| {
             parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
             parameters.not_before = date_time_ymd(2001, 1, 1);
@@ -120,30 +88,10 @@ impl Authority {
         })
     }
 
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(der(&self.pem)).unwrap();
-        roots
-    }
-}
-
-impl Identity {
     /// The server's side of TLS with this identity.
     fn tls(&self, clients: ClientCertificates<'_>) -> ServerTls {
-        ServerTls::from_pem(self.certificate.as_bytes(), self.key.as_bytes(), clients).unwrap()
+        ServerTls::from_pem(self.pem().as_bytes(), self.key_pem().as_bytes(), clients).unwrap()
     }
-
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
-        vec![der(&self.certificate)]
-    }
-
-    fn private_key(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
-    }
-}
-
-fn der(pem: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
 const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
@@ -151,7 +99,7 @@ const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
 
 /// What a client brings to a handshake.
 struct Offer<'a> {
-    trusted: &'a Authority,
+    trusted: &'a Identity,
     alpn: &'a [&'a str],
     versions: &'static [&'static SupportedProtocolVersion],
     identity: Option<&'a Identity>,
@@ -160,7 +108,7 @@ struct Offer<'a> {
 
 impl<'a> Offer<'a> {
     /// `h2` in any version, without a certificate.
-    fn new(trusted: &'a Authority) -> Self {
+    fn new(trusted: &'a Identity) -> Self {
         Self {
             trusted,
             alpn: &["h2"],
@@ -177,7 +125,7 @@ impl<'a> Offer<'a> {
             .with_root_certificates(self.trusted.roots());
         let mut config = match self.identity {
             Some(identity) => config
-                .with_client_auth_cert(identity.chain(), identity.private_key())
+                .with_client_auth_cert(vec![identity.der()], identity.private_key())
                 .unwrap(),
             None => config.with_no_client_auth(),
         };
@@ -256,13 +204,13 @@ async fn serve_counted(tls: &ServerTls, config: ServerConfig) -> (SocketAddr, Co
 }
 
 /// A server with a certificate of `authority` that asks its clients for none.
-async fn plain_server(authority: &Authority) -> SocketAddr {
+async fn plain_server(authority: &Identity) -> SocketAddr {
     serve(&authority.server().tls(ClientCertificates::None)).await
 }
 
 #[tokio::test]
 async fn a_call_goes_over_tls_of_both_versions() {
-    let authority = Authority::new();
+    let authority = authority();
     let address = plain_server(&authority).await;
     for versions in [TLS12, TLS13] {
         let mut offer = Offer::new(&authority);
@@ -287,7 +235,7 @@ async fn p286_a_handler_sees_that_there_is_no_tls() {
 
 #[tokio::test]
 async fn large_messages_and_many_calls_go_over_tls() {
-    let authority = Authority::new();
+    let authority = authority();
     let address = plain_server(&authority).await;
     let client = Offer::new(&authority).client(address).await;
     let large = "x".repeat(4 * 1024 * 1024 - 100);
@@ -307,7 +255,7 @@ async fn large_messages_and_many_calls_go_over_tls() {
 #[tokio::test]
 #[rustfmt::skip]
 async fn a_connection_that_does_not_agree_on_h2_is_closed_without_a_call() {
-    let authority = Authority::new();
+    let authority = authority();
     let identity = authority.server();
     let both = [b"http/1.1".to_vec(), b"h2".to_vec()];
     let cases: [(&[&str], &[Vec<u8>], Option<&str>); 7] = [
@@ -353,13 +301,13 @@ fn server_config(identity: &Identity) -> rustls::ServerConfig {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(identity.chain(), identity.private_key())
+        .with_single_cert(vec![identity.der()], identity.private_key())
         .unwrap()
 }
 
 #[tokio::test]
 async fn a_configuration_of_ones_own_must_have_h2_or_nothing_in_its_alpn() {
-    let identity = Authority::new().server();
+    let identity = authority().server();
     let mut config = server_config(&identity);
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"h2c".to_vec()];
     let error = ServerTls::from_config(config).unwrap_err();
@@ -381,11 +329,11 @@ enum Asked {
 #[tokio::test]
 #[rustfmt::skip]
 async fn p286_client_certificates_are_seen_or_judged_as_configured() {
-    let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
+    let (authority, clients, strangers) = (authority(), authority(), authority());
     let identity = authority.server();
     let (known, expired, unknown) = (clients.client(), clients.expired_client(), strangers.client());
     let not_for_clients = clients.server();
-    let seen = format!("tls true [{}]", hex(&der(&known.certificate)));
+    let seen = format!("tls true [{}]", hex(&known.der()));
     let (nothing, seen) = (Ok("tls true []"), Ok(&*seen));
     let (wanted, expiry) = (Err("CertificateRequired"), Err("CertificateExpired"));
     let (stranger, purpose) = (Err("UnknownCA"), Err("UnsupportedCertificate"));
@@ -406,7 +354,8 @@ async fn p286_client_certificates_are_seen_or_judged_as_configured() {
         (Asked::Everybody,   Some(&not_for_clients),    purpose),
     ];
     for (asked, shown, expected) in cases {
-        let authorities = clients.pem.as_bytes();
+        let authorities = clients.pem();
+        let authorities = authorities.as_bytes();
         let address = serve(&identity.tls(match asked {
             Asked::Nobody => ClientCertificates::None,
             Asked::Anybody => ClientCertificates::Optional(authorities),
@@ -429,9 +378,10 @@ async fn p286_client_certificates_are_seen_or_judged_as_configured() {
 
 #[tokio::test]
 async fn a_client_that_talks_on_still_reads_why_it_is_not_let_in() {
-    let authority = Authority::new();
+    let authority = authority();
     let identity = authority.server();
-    let asked = ClientCertificates::Required(authority.pem.as_bytes());
+    let authorities = authority.pem();
+    let asked = ClientCertificates::Required(authorities.as_bytes());
     let address = serve(&identity.tls(asked)).await;
     let mut offer = Offer::new(&authority);
     offer.versions = TLS13;
@@ -449,7 +399,7 @@ async fn a_client_that_talks_on_still_reads_why_it_is_not_let_in() {
 
 #[tokio::test]
 async fn new_connections_are_served_with_what_was_renewed() {
-    let (old, new) = (Authority::new(), Authority::new());
+    let (old, new) = (authority(), authority());
     let tls = old.server().tls(ClientCertificates::None);
     let address = serve(&tls).await;
     let client = Offer::new(&old).client(address).await;
@@ -459,7 +409,7 @@ async fn new_connections_are_served_with_what_was_renewed() {
 
     // The clients are now asked for certificates, too.
     let renewed = new.server();
-    tls.replace(&renewed.tls(ClientCertificates::Required(new.pem.as_bytes())));
+    tls.replace(&renewed.tls(ClientCertificates::Required(new.pem().as_bytes())));
 
     let refused = Offer::new(&old).call(address, "Echo").await.unwrap_err();
     assert!(refused.contains("UnknownIssuer"), "{refused}");
@@ -476,13 +426,14 @@ async fn new_connections_are_served_with_what_was_renewed() {
 
 #[tokio::test]
 async fn the_provider_of_another_crate_changes_nothing() {
-    let authority = Authority::new();
+    let authority = authority();
     // Other tests of this process bring their own provider, so that none is installed yet.
     assert!(CryptoProvider::get_default().is_none());
     let ciphers = || async {
         let identity = authority.client();
         let tls = authority.server();
-        let address = serve(&tls.tls(ClientCertificates::Required(authority.pem.as_bytes()))).await;
+        let address =
+            serve(&tls.tls(ClientCertificates::Required(authority.pem().as_bytes()))).await;
         for suite in ring::ALL_CIPHER_SUITES {
             let mut offer = Offer::new(&authority);
             offer.identity = Some(&identity);
@@ -510,16 +461,16 @@ async fn the_provider_of_another_crate_changes_nothing() {
 
 #[test]
 fn bad_files_are_told_in_words() {
-    let authority = Authority::new();
+    let authority = authority();
     let (one, other) = (authority.server(), authority.server());
-    let (certificate, key) = (&*one.certificate, &*one.key);
+    let (certificate, key, other_key) = (&*one.pem(), &*one.key_pem(), &*other.key_pem());
     let cut = certificate.replace("-----END CERTIFICATE-----", "");
     let not_base64 = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
     let no_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let bad_start = "-----BEGIN CERTIFICATE\nAAAA\n-----END CERTIFICATE-----\n";
     let locked = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
-    let ca_first = format!("{}{certificate}", authority.pem);
+    let ca_first = format!("{}{certificate}", authority.pem());
     #[rustfmt::skip]
     let cases: [(&str, &str, Option<&str>, &str); 21] = [
         // chain        key         authorities     text
@@ -536,7 +487,7 @@ fn bad_files_are_told_in_words() {
         (certificate,   certificate, None,          "the private key has no PRIVATE KEY in it, only CERTIFICATE"),
         (certificate,   &locked,    None,           "the private key has no PRIVATE KEY in it, only ENCRYPTED PRIVATE KEY"),
         (certificate,   no_key,     None,           "the private key cannot be used: failed to parse private key as RSA, ECDSA, or EdDSA"),
-        (certificate,   &other.key, None,           "the private key does not belong to the first certificate of the chain"),
+        (certificate,   other_key,  None,           "the private key does not belong to the first certificate of the chain"),
         (&ca_first,     key,        None,           "the private key does not belong to the first certificate of the chain"),
         (certificate,   key,        Some(""),       "the list of client authorities is empty or not PEM: it has no -----BEGIN CERTIFICATE-----"),
         (certificate,   key,        Some("junk"),   "the list of client authorities is empty or not PEM: it has no -----BEGIN CERTIFICATE-----"),
@@ -596,7 +547,7 @@ async fn read_to_end(io: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_go_on_is_closed() {
-    let authority = Authority::new();
+    let authority = authority();
     let tls = authority.server().tls(ClientCertificates::None);
     let (address, counters) = serve_counted(&tls, short_handshakes()).await;
     let client_hello_begins = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00];
@@ -616,7 +567,7 @@ async fn a_handshake_that_does_not_go_on_is_closed() {
 
 #[tokio::test]
 async fn p281_who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
-    let authority = Authority::new();
+    let authority = authority();
     let tls = authority.server().tls(ClientCertificates::None);
     let (address, counters) = serve_counted(&tls, ServerConfig::default()).await;
     let mut http2 = PREFACE.to_vec();
@@ -655,7 +606,7 @@ async fn p281_who_speaks_something_else_on_a_tls_port_is_closed_at_once() {
 
 #[tokio::test]
 async fn half_open_handshakes_do_not_lock_others_out_for_ever() {
-    let authority = Authority::new();
+    let authority = authority();
     let tls = authority.server().tls(ClientCertificates::None);
     let config = ServerConfig {
         max_handshakes: 1,
@@ -673,7 +624,7 @@ async fn half_open_handshakes_do_not_lock_others_out_for_ever() {
 
 #[tokio::test]
 async fn a_drain_does_not_wait_for_half_open_handshakes() {
-    let authority = Authority::new();
+    let authority = authority();
     let tls = authority.server().tls(ClientCertificates::None);
     let config = ServerConfig {
         drain_timeout: Duration::from_millis(100),

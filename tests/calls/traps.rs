@@ -8,6 +8,7 @@ use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PATIENCE, Probe, RST_STREAM,
     RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, request_block, tcp_server,
 };
+use crate::tokio;
 
 /// A call goes well on the connection that went through something.
 async fn assert_alive(client: &Client) {

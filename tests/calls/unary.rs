@@ -3,6 +3,7 @@
 use barewire::ServerConfig;
 
 use crate::support::{Client, Probe, piped_server};
+use crate::tokio;
 
 #[tokio::test]
 async fn a_message_comes_back() {

@@ -1,7 +1,9 @@
 //! A certificate as grpc's test credentials have it: for `*.test.google.fr`, and signed by an
 //! authority that no system knows.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::SanType;
+
+use crate::identities::Identity;
 
 /// All in PEM.
 pub struct Certificates {
@@ -12,18 +14,15 @@ pub struct Certificates {
 
 impl Certificates {
     pub fn make() -> Self {
-        let authority_key = KeyPair::generate().unwrap();
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-        let issuer = Issuer::new(authority, authority_key);
-
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(["*.test.google.fr".to_owned()]).unwrap();
+        let authority = Identity::authority("test authority");
+        let server = authority.sign(|parameters| {
+            let name = "*.test.google.fr".try_into().unwrap();
+            parameters.subject_alt_names = vec![SanType::DnsName(name)];
+        });
         Self {
-            authority: authority_pem,
-            certificate: certificate.signed_by(&key, &issuer).unwrap().pem(),
-            key: key.serialize_pem(),
+            authority: authority.pem(),
+            certificate: server.pem(),
+            key: server.key_pem(),
         }
     }
 }

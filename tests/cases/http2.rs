@@ -6,6 +6,7 @@ use barewire::{Channel, ChannelConfig};
 
 use crate::http2_server::{Http2Server, Misbehaves, Seen};
 use crate::support::{client_of, run};
+use crate::tokio;
 
 /// Runs a case against a server that misbehaves, and tells what the server saw.
 async fn passes(name: &str, misbehaves: Misbehaves) -> Seen {

@@ -21,6 +21,7 @@ use crate::raw::{
     ACK, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, block, frame,
 };
+use crate::tokio;
 
 /// How the server misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

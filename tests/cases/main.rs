@@ -15,6 +15,9 @@ mod certificates;
 mod commands;
 mod http2;
 mod http2_server;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 mod passes;
 #[allow(
     dead_code,
@@ -25,3 +28,5 @@ mod raw;
 mod service;
 mod soak;
 mod support;
+#[path = "../calls/tokio.rs"]
+mod tokio;

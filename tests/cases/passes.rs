@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::certificates::Certificates;
 use crate::support::{cases, client, client_of, client_of_nobody, run, run_all};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn every_case_passes_in_clear_text() {

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::raw::Client;
 use crate::support::pipe;
+use crate::tokio;
 
 /// A response as it came over the wire.
 struct Answer {

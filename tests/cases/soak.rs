@@ -8,6 +8,7 @@ use barewire::Channel;
 use barewire::interop::{Failure, SoakOptions, TestClient};
 
 use crate::support::{client, client_of, pipe, run};
+use crate::tokio;
 
 fn text(outcome: Result<(), Failure>) -> String {
     match outcome {

@@ -6,6 +6,8 @@ use barewire::interop::{self, Case, CaseGroup, Failure, SoakOptions, TestClient}
 use barewire::{Channel, Metadata, Server};
 use tokio::io::DuplexStream;
 
+use crate::tokio;
+
 /// A pipe to a server with all that the cases call, until the test ends. A pipe, since no clock but the
 /// test's own counts in it.
 pub fn pipe() -> DuplexStream {

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::process::{Serving, call, say_hello};
 use crate::support::{Client, PATIENCE};
+use crate::tokio;
 
 /// A client, and its own address, which the server logs.
 async fn client(serving: &Serving) -> (Client, String) {

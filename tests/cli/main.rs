@@ -11,6 +11,9 @@
 
 mod errors;
 mod help;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 mod identity;
 mod log;
 #[allow(dead_code, reason = "it is shared with the attacks")]
@@ -21,4 +24,6 @@ mod stop;
 #[path = "../calls/support.rs"]
 mod support;
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;
 mod tutorial;

@@ -59,6 +59,12 @@ impl Serving {
         Self::start(&[&["--addr", "127.0.0.1:0"], flags].concat())
     }
 
+    /// Starts this command, which is `barewire serve`, on a free port of this machine.
+    pub fn on_a_port_of(command: &mut Command) -> Self {
+        Self::spawn(command, &["--addr", "127.0.0.1:0"], says_all, lines)
+            .unwrap_or_else(|why| panic!("the server did not start: {why:?}"))
+    }
+
     /// Starts it, and leaves its standard error to `listen`.
     pub fn with_stderr(
         flags: &[&str],

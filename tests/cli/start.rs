@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::process::{Serving, call, file, request, say_hello};
 use crate::support::Client;
+use crate::tokio;
 
 #[tokio::test]
 async fn it_tells_where_it_listens_what_it_serves_and_what_to_try() {

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::process::{Serving, request, say_hello};
 use crate::support::{Client, PATIENCE, connect};
+use crate::tokio;
 
 /// A chat that the server has answered once, and that goes on.
 async fn chat(client: &Client) -> (h2::SendStream<Bytes>, h2::RecvStream) {

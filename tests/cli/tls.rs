@@ -4,39 +4,29 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::identities;
 use crate::identity::Identity;
 use crate::process::{Serving, file, say_hello};
 use crate::support::Client;
+use crate::tokio;
 
 /// An authority, and a client whose certificate it signed.
 struct Authority {
     file: PathBuf,
-    client: (CertificateDer<'static>, PrivateKeyDer<'static>),
+    client: identities::Identity,
 }
 
 impl Authority {
     fn new(name: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let issuer = Issuer::new(params, key);
-        let client_key = KeyPair::generate().unwrap();
-        let client = CertificateParams::new(["client".to_owned()]).unwrap();
-        let client = client.signed_by(&client_key, &issuer).unwrap();
+        let authority = identities::Identity::authority(name);
         Self {
-            file: file(&format!("{name}-ca.pem"), certificate.pem().as_bytes()),
-            client: (
-                client.der().clone(),
-                PrivateKeyDer::from_pem_slice(client_key.serialize_pem().as_bytes()).unwrap(),
-            ),
+            file: file(&format!("{name}-ca.pem"), authority.pem().as_bytes()),
+            client: authority.sign(|_| {}),
         }
     }
 }
@@ -55,11 +45,8 @@ async fn call(
         .unwrap()
         .with_root_certificates(roots);
     let mut config = match client {
-        Some(Authority {
-            client: (certificate, key),
-            ..
-        }) => config
-            .with_client_auth_cert(vec![certificate.clone()], key.clone_key())
+        Some(Authority { client, .. }) => config
+            .with_client_auth_cert(vec![client.der()], client.private_key())
             .unwrap(),
         None => config.with_no_client_auth(),
     };

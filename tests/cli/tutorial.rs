@@ -10,6 +10,7 @@ use barewire::Server;
 use crate::identity::Identity;
 use crate::process::{BAREWIRE, Serving, file, lines, run};
 use crate::support::PATIENCE;
+use crate::tokio;
 
 const NAMES: [&str; 9] = [
     "greeter",

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::support::PATIENCE;
+use crate::tokio;
 
 /// A channel to a port that nobody listens on.
 async fn to_nobody(attempts: AttemptPolicy) -> Channel {

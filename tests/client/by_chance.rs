@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
 use crate::scripted::{Kind, Script, Step, channel_on, ms, path, with_policy};
+use crate::tokio;
 
 /// Longer than anything here takes, on a clock that is ours.
 const LONG: Duration = Duration::from_secs(60 * 60);

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use crate::raw_server::*;
 use crate::support::{HEADERS, RST_STREAM, block, frame};
+use crate::tokio;
 
 /// What the server has said when the call is dropped.
 #[rustfmt::skip]

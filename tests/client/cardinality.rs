@@ -3,6 +3,7 @@
 use barewire::Code;
 
 use crate::raw_server::*;
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 #[rustfmt::skip]

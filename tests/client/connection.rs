@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::raw_server::*;
 use crate::support::{ACK, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn p001_each_call_is_one_stream_and_streams_are_numbered_from_one() {

@@ -19,6 +19,7 @@ use crate::net::{
     patient_call, settle,
 };
 use crate::support::PATIENCE;
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn p161_a_channel_is_idle_until_the_first_call() {
@@ -360,7 +361,7 @@ async fn a_channel_outlives_the_runtime_that_it_worked_on() {
     let channel = net.channel([1]);
     let elsewhere = channel.clone();
     let on_another = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let runtime = ::tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(call(&elsewhere)).unwrap()
     });
     assert_eq!(on_another.join().unwrap(), 1);
@@ -395,7 +396,7 @@ fn a_channel_on_a_runtime_that_has_shut_down_does_not_try_for_ever() {
     let (done, ended) = std::sync::mpsc::channel();
     // It would never give its thread back.
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let runtime = ::tokio::runtime::Runtime::new().unwrap();
         let handle = runtime.handle().clone();
         drop(runtime);
         let channel = Channel::lazy("http://127.0.0.1:1").unwrap();

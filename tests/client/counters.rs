@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use crate::raw_server::*;
 use crate::support::{DATA, Probe, RST_STREAM, frame};
+use crate::tokio;
 
 fn hits(counters: &Counters) -> Vec<(Counter, u64)> {
     counters.hit().collect()

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::raw_server::*;
 use crate::support::{END_STREAM, HEADERS, RST_STREAM, block, frame};
+use crate::tokio;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

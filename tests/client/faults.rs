@@ -7,6 +7,8 @@ use barewire::faults::{Fault, Faults, FaultyIo, OneWay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, timeout};
 
+use crate::tokio;
+
 const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// A faulty end of a pipe, and the other one.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use barewire::{Code, Request, Status};
 
 use crate::raw_server::*;
-use crate::support::{END_STREAM, GOAWAY, HEADERS};
+use crate::support::{END_STREAM, GOAWAY, HEADERS, PING};
+use crate::tokio;
 
 /// A unary call of its own task.
 fn call(
@@ -405,6 +406,37 @@ async fn p155_calls_that_race_goaway_are_served() {
         }
         old.abort();
     }
+}
+
+/// The answer to the PING behind GOAWAY tells a server that it has seen the last stream.
+#[tokio::test(start_paused = true)]
+async fn p262_streams_that_are_open_leave_before_the_ping_behind_goaway_is_answered() {
+    let mut line = Line::new();
+    let first = call(&line, "first");
+    let mut server = line.accept().await;
+    let stream = server.request().await.stream;
+    server.messages_of(stream, 1).await;
+    // These calls run before the connection's task, which then finds the frames.
+    let late = ["a", "b", "c"].map(|name| call(&line, name));
+    let farewell = [goaway(0x7fff_ffff, NO_ERROR, b""), ping([7; 8])].concat();
+    server.write(&farewell).await;
+    let mut streams = Vec::new();
+    loop {
+        let frame = server.next(|frame| frame.kind == HEADERS || frame.kind == PING);
+        match frame.await.unwrap() {
+            frame if frame.kind == HEADERS => streams.push(frame.stream),
+            _ => break,
+        }
+    }
+    assert_eq!(streams, [3, 5, 7]);
+    server.write(&goaway(7, NO_ERROR, b"")).await;
+    for stream in [1, 3, 5, 7] {
+        server.write(&answer(stream, "well")).await;
+    }
+    for call in [first].into_iter().chain(late) {
+        assert_eq!(call.await.unwrap().unwrap().message, "well");
+    }
+    assert!(!line.has_dialled());
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use barewire::{Channel, ChannelConfig, Code, Inbound, Outbound, ServerConfig};
 
 use crate::shapes::{channel, path};
 use crate::support::{Probe, tcp_server};
+use crate::tokio;
 
 #[tokio::test]
 async fn a_sender_that_never_reads_learns_that_the_call_has_ended() {

@@ -6,6 +6,7 @@ use barewire::{Channel, ChannelConfig, Code, Metadata, Request};
 
 use crate::raw_server::*;
 use crate::support::{END_STREAM, block};
+use crate::tokio;
 
 /// The head of a unary call with this request.
 async fn head_of(config: ChannelConfig, request: Request<String>) -> RawRequest {

@@ -16,6 +16,7 @@ use crate::scripted::{
     Fate, Fates, Kind, Script, Step, all, answer, channel, echo, fail, fail_after_headers, hedge,
     ms, path, push_back, retry, with_policy,
 };
+use crate::tokio;
 
 /// Takes the request, and answers after so many milliseconds.
 fn answer_after(milliseconds: u64, text: &'static str) -> Vec<Step> {

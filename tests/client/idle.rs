@@ -8,6 +8,7 @@ use barewire::{Balancing, ChannelConfig};
 use tokio::time::sleep;
 
 use crate::net::{Net, Script, balancing, call, hold, log_states, patient_call, settle};
+use crate::tokio;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -17,6 +17,7 @@ use crate::support::{
     DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, Probe, RST_STREAM, RawPeer, SETTINGS, Seen,
     block, encoded, frame,
 };
+use crate::tokio;
 
 type Halves = (Outbound<String>, Inbound<String>);
 

@@ -4,6 +4,7 @@ use barewire::{Code, Inbound, Outbound};
 
 use crate::raw_server::*;
 use crate::support::DATA;
+use crate::tokio;
 
 /// A call that may still be made again.
 async fn unanswered_call(line: &mut Line) -> (Outbound<String>, Inbound<String>, RawServer) {

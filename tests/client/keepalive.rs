@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::raw_server::*;
 use crate::support::{ACK, Frame, PING};
+use crate::tokio;
 
 fn config(time: u64, without_calls: bool) -> ChannelConfig {
     ChannelConfig {

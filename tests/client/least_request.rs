@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use barewire::Balancing;
 
 use crate::net::{Net, balancing, call, hold, settle};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn new_calls_go_where_fewer_are_under_way() {

@@ -6,6 +6,7 @@ use barewire::{ChannelConfig, ClientHttp2Config, Code, MethodConfig, Request, Se
 
 use crate::raw_server::*;
 use crate::support::{CONTINUATION, DATA, END_HEADERS, GOAWAY, HEADERS, block, frame};
+use crate::tokio;
 
 /// Where a large block stands.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -65,6 +65,10 @@ mod corpus;
 mod counters;
 mod hedge;
 mod hedging;
+#[cfg(all(feature = "server", feature = "tls"))]
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "support/identities.rs"]
+mod identities;
 mod idle;
 mod inside;
 mod joined;
@@ -104,6 +108,8 @@ mod target;
 mod throttle;
 #[cfg(all(feature = "server", feature = "tls"))]
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;
 mod transparent_retry;
 #[cfg(feature = "tls")]
 mod whole_channel;

@@ -5,6 +5,7 @@ use barewire::{Channel, Code, Encoding, Inbound, Outbound, Request};
 use crate::chance::Chance;
 use crate::raw_server::*;
 use crate::support::{DATA, END_STREAM, frame};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn p068_p070_messages_leave_as_five_bytes_and_a_body() {
@@ -268,6 +269,7 @@ mod compression {
     use std::io::Write;
 
     use super::*;
+    use crate::tokio;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::net::{self, Net, Place};
 use crate::scripted::{Kind, Script, Step, answer, fail, length_of, ms, path, with_config};
+use crate::tokio;
 
 fn of_all(method: MethodConfig) -> ServiceConfig {
     ServiceConfig {

@@ -8,6 +8,7 @@ use barewire::{Balancing, Channel, ChannelConfig, Code};
 use tokio::time::sleep;
 
 use crate::net::{Net, Place, Script, balancing, becomes, call, log_states, patient_call, settle};
+use crate::tokio;
 
 fn channel(net: &Net, script: &Script) -> Channel {
     net.channel_of(Arc::new(script.clone()), ChannelConfig::default())

@@ -20,6 +20,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use crate::tokio;
+
 /// Longer than anything here takes, in time that is stopped.
 pub const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -14,6 +14,7 @@ use crate::net::{
     Host, LATENCY, Net, Place, Script, balancing, becomes, call, hold, log_states, patient_call,
     settle,
 };
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn p203_all_calls_go_to_the_first_address_that_answers() {

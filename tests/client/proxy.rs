@@ -10,6 +10,8 @@ use barewire::{Address, ByteStream, Dialer, Dialing, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::tokio;
+
 /// Which proxy leads to a target in an environment of these variables.
 fn chosen(variables: &[(&str, &str)], target: &str) -> Result<Option<String>, ProxyError> {
     let variable = |wanted: &str| {

@@ -13,6 +13,7 @@ use crate::chance::Chance;
 use crate::raw_server::{Line, encoded, unary};
 use crate::shapes::path;
 use crate::support::{PATIENCE, Probe, piped_server, tcp_server};
+use crate::tokio;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn halves_in_two_tasks_lose_no_wake_up() {

@@ -3,6 +3,7 @@
 use barewire::{Code, Origin};
 
 use crate::raw_server::*;
+use crate::tokio;
 
 /// Error code, and what it becomes.
 #[rustfmt::skip]

@@ -6,6 +6,8 @@ use barewire::resolve::{Dns, Fixed, Resolution, ResolveError, Resolver};
 use barewire::{Address, Target};
 use tokio::sync::oneshot;
 
+use crate::tokio;
+
 /// An address as the tables below write it.
 fn address(text: &str) -> Address {
     match text.parse() {
@@ -114,7 +116,7 @@ async fn p196_a_name_server_of_the_target_is_not_ignored() {
 
 #[test]
 fn p200_a_lookup_that_hangs_is_given_up_after_20_s() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let runtime = ::tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .max_blocking_threads(1)

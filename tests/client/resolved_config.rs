@@ -9,6 +9,7 @@ use barewire::{Balancing, Channel, ChannelConfig, Code, ServiceConfig};
 use tokio::time::sleep;
 
 use crate::net::{Net, Script, balancing, becomes, call, hold, patient_call, settle};
+use crate::tokio;
 
 const ROUND_ROBIN: &str = r#"{"loadBalancingConfig": [{"round_robin": {}}]}"#;
 const PICK_FIRST: &str = r#"{"loadBalancingConfig": [{"pick_first": {}}]}"#;

@@ -6,6 +6,7 @@ use barewire::{Channel, Code, Origin};
 
 use crate::raw_server::*;
 use crate::support::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, block, frame};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 async fn p094_trailers_only_is_known_by_the_end_of_the_stream() {

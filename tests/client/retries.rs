@@ -11,6 +11,7 @@ use crate::scripted::{
     goaway, greet, hedge, length_of, ms, path, push_back, pushing_back, retry, up_to_headers,
     with_policy,
 };
+use crate::tokio;
 
 const REFUSED: Fate = Fate::Reset(h2::Reason::REFUSED_STREAM);
 

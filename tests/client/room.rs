@@ -14,6 +14,7 @@ use crate::scripted::{
     up_to_headers, with_policy,
 };
 use crate::support::{DATA, PATIENCE, WINDOW_UPDATE, frame};
+use crate::tokio;
 
 /// A channel of one connection, whose server takes so many streams.
 fn narrow(script: &Script, streams: u32, config: ChannelConfig) -> barewire::Channel {

@@ -16,6 +16,7 @@ use crate::net::{
     patient_call, settle,
 };
 use crate::support::PATIENCE;
+use crate::tokio;
 
 /// How many of so many calls each server answers.
 async fn spread(channel: &Channel, calls: usize) -> HashMap<u8, usize> {

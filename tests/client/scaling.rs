@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::net::{Host, Net, Place, balancing, call, hold, settle};
+use crate::tokio;
 
 fn at_most(connections: usize) -> ChannelConfig {
     ChannelConfig {

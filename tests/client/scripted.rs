@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{GOAWAY, HEADERS, PATIENCE, PREFACE, RawPeer, SETTINGS, encoded, frame};
+use crate::tokio;
 
 /// What a handler does, one after the other. At the end it returns OK.
 #[derive(Clone, Debug)]

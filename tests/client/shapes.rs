@@ -6,6 +6,7 @@ use barewire::{Channel, Code, Inbound, MethodPath, Outbound, Request, Response, 
 use tokio::time::Instant;
 
 use crate::support::{PATIENCE, Probe};
+use crate::tokio;
 
 /// A channel to a server with the probe.
 pub fn channel(probe: Probe) -> Channel {

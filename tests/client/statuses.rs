@@ -4,6 +4,7 @@ use barewire::{Code, Origin, Status};
 
 use crate::raw_server::*;
 use crate::support::{DATA, END_STREAM, frame};
+use crate::tokio;
 
 /// How a call ends with these trailers, after headers and as Trailers-Only.
 async fn endings(fields: &[(&str, &str)]) -> [Result<(), Status>; 2] {

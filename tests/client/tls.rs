@@ -13,7 +13,7 @@ use barewire::{ClientCertificates, ClientTls, Server, ServerTls, TlsError};
 use bytes::Bytes;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, DnValue, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+    IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -25,18 +25,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::identities::{Identity, named};
+use crate::tokio;
+
 /// Longer than anything here takes, shorter than anyone waits for a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
 const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
-
-/// A certificate and its key.
-struct Identity {
-    der: CertificateDer<'static>,
-    key: KeyPair,
-    parameters: CertificateParams,
-}
 
 impl Identity {
     /// Signed by itself: what `openssl req -x509 -subj /CN=localhost` makes, and then as changed.
@@ -46,39 +42,7 @@ impl Identity {
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.use_authority_key_identifier_extension = true;
         change(&mut parameters);
-        let key = KeyPair::generate().unwrap();
-        let der = parameters.self_signed(&key).unwrap().der().clone();
-        Self {
-            der,
-            key,
-            parameters,
-        }
-    }
-
-    /// An authority, which is no server.
-    fn authority(name: &str) -> Self {
-        Self::tutorial(|parameters| {
-            parameters.distinguished_name = named(&[name]);
-            parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        })
-    }
-
-    /// Signs for `localhost`, and then as changed.
-    fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        change(&mut parameters);
-        let key = KeyPair::generate().unwrap();
-        let issuer = Issuer::from_params(&self.parameters, &self.key);
-        let der = parameters.signed_by(&key, &issuer).unwrap().der().clone();
-        Self {
-            der,
-            key,
-            parameters,
-        }
-    }
-
-    fn pem(&self) -> String {
-        pem(&self.der)
+        Self::self_signed(parameters)
     }
 
     /// A client that trusts it.
@@ -88,7 +52,7 @@ impl Identity {
 
     /// What a server shows and signs with, whether or not rustls would take it.
     fn shown(&self) -> CertifiedKey {
-        certified(&self.der, &self.key)
+        certified(&self.der(), &self.key)
     }
 }
 
@@ -102,14 +66,6 @@ fn pem(der: &[u8]) -> String {
     use base64::Engine;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
-}
-
-fn named(names: &[&str]) -> rcgen::DistinguishedName {
-    let mut distinguished = rcgen::DistinguishedName::new();
-    for name in names {
-        distinguished.push(DnType::CommonName, *name);
-    }
-    distinguished
 }
 
 fn dns(names: &[&str]) -> Vec<SanType> {
@@ -151,7 +107,7 @@ fn asking_server(
     authority: &Identity,
 ) -> rustls::ServerConfig {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.der.clone()).unwrap();
+    roots.add(authority.der()).unwrap();
     let provider = Arc::new(ring::default_provider());
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
@@ -293,7 +249,7 @@ async fn a_certificate_that_is_itself_a_root_is_verified_as_any_other() {
         let met = meet_in_both(&identity.trusted(), host, || identity.shown()).await;
         assert_eq!(met.as_ref().err(), expected.as_ref(), "row {number}");
         if let Ok(met) = met {
-            assert_eq!(met.certificates, [identity.der.to_vec()]);
+            assert_eq!(met.certificates, [identity.der().to_vec()]);
         }
     }
 }
@@ -340,7 +296,7 @@ async fn a_date_that_is_none_makes_a_certificate_unreadable() {
         parameters.not_after = date_time_ymd(2040, 2, 29);
     });
     let date = b"\x17\x0d400229000000Z";
-    let at = identity.der.windows(date.len()).position(|bytes| bytes == date).unwrap();
+    let at = identity.der().windows(date.len()).position(|bytes| bytes == date).unwrap();
     let fine: &[&[u8]] = &[
         b"\x17\x0d400229000000Z",
         b"\x17\x0d491231235959Z",
@@ -365,7 +321,7 @@ async fn a_date_that_is_none_makes_a_certificate_unreadable() {
     ];
     let cases = fine.iter().map(|date| (date, None));
     for (date, expected) in cases.chain(bad.iter().map(|date| (date, Some("it is no X.509 certificate")))) {
-        let mut der = identity.der.to_vec();
+        let mut der = identity.der().to_vec();
         der[at..at + date.len()].copy_from_slice(date);
         let der = CertificateDer::from(der);
         let tls = ClientTls::with_roots(pem(&der).as_bytes()).unwrap();
@@ -417,7 +373,7 @@ const VERSION_1: &str = "it is of X.509 version 1, as openssl x509 -req makes th
 #[tokio::test]
 async fn a_certificate_of_version_1_is_refused_in_words() {
     let identity = Identity::tutorial(|_| {});
-    let der = version_1(&identity.der);
+    let der = version_1(&identity.der());
     // It may be a root, which has signed others.
     let tls = ClientTls::with_roots(pem(&der).as_bytes()).unwrap();
     let signed = identity.sign(|_| {});
@@ -429,7 +385,7 @@ async fn a_certificate_of_version_1_is_refused_in_words() {
     let expected = format!("the server's certificate cannot be used: {VERSION_1}");
     assert_eq!(met.unwrap_err(), expected);
 
-    let key = identity.key.serialize_pem();
+    let key = identity.key_pem();
     let expected = format!("the certificate cannot be read: {VERSION_1}");
     let own = tls.identity(pem(&der).as_bytes(), key.as_bytes());
     assert_eq!(own.unwrap_err().to_string(), expected);
@@ -444,7 +400,7 @@ async fn a_certificate_of_version_1_is_refused_in_words() {
 #[tokio::test]
 async fn who_has_only_the_certificate_is_not_the_server() {
     let identity = Identity::tutorial(|_| {});
-    let stolen = || certified(&identity.der, &KeyPair::generate().unwrap());
+    let stolen = || certified(&identity.der(), &KeyPair::generate().unwrap());
     let met = meet_in_both(&identity.trusted(), "localhost", stolen).await;
     assert_eq!(
         met.unwrap_err(),
@@ -560,7 +516,7 @@ async fn p004_both_versions_of_tls_are_spoken() {
 /// A client's configuration as a user would make it.
 fn client_config(authority: &Identity) -> rustls::ClientConfig {
     let mut roots = RootCertStore::empty();
-    roots.add(authority.der.clone()).unwrap();
+    roots.add(authority.der()).unwrap();
     rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -643,13 +599,13 @@ async fn a_server_that_does_not_accept_the_client_is_heard_however_late() {
         for versions in [TLS12, TLS13] {
             let mut tls = authority.trusted();
             if let Some(shown) = &shown {
-                tls = tls.identity(shown.pem().as_bytes(), shown.key.serialize_pem().as_bytes()).unwrap();
+                tls = tls.identity(shown.pem().as_bytes(), shown.key_pem().as_bytes()).unwrap();
             }
             let config = asking_server(identity.shown(), versions, &clients);
             let met = meet(&tls, "localhost", config).await;
             assert_eq!(met.as_ref().err(), expected.as_ref(), "{:?}", versions[0].version);
             if let (Ok(met), Some(shown)) = (met, &shown) {
-                assert_eq!(met.shown, std::slice::from_ref(&shown.der));
+                assert_eq!(met.shown, std::slice::from_ref(&shown.der()));
             }
         }
     }
@@ -789,7 +745,7 @@ async fn what_is_replaced_is_replaced_for_all_clones_and_new_connections() {
         .unwrap();
     // What was made of it before goes its own way.
     let client = new.sign(|_| {});
-    let (certificate, key) = (client.pem(), client.key.serialize_pem());
+    let (certificate, key) = (client.pem(), client.key_pem());
     let apart = clone
         .identity(certificate.as_bytes(), key.as_bytes())
         .unwrap();
@@ -810,7 +766,7 @@ async fn sessions_are_resumed_unless_something_was_changed() {
             async |tls: &ClientTls| meet_again(tls, "localhost", &config).await.unwrap().kind;
         assert_eq!(kind(&tls).await, HandshakeKind::Full);
         assert_eq!(kind(&tls).await, HandshakeKind::Resumed);
-        let (certificate, key) = (identity.pem(), identity.key.serialize_pem());
+        let (certificate, key) = (identity.pem(), identity.key_pem());
         let other = tls
             .clone()
             .identity(certificate.as_bytes(), key.as_bytes())
@@ -825,7 +781,7 @@ async fn sessions_are_resumed_unless_something_was_changed() {
 #[rustfmt::skip]
 fn bad_files_are_told_in_words() {
     let identity = Identity::tutorial(|_| {});
-    let (certificate, key) = (identity.pem(), identity.key.serialize_pem());
+    let (certificate, key) = (identity.pem(), identity.key_pem());
     let other = KeyPair::generate().unwrap().serialize_pem();
     let cut = certificate.replace("-----END CERTIFICATE-----", "");
     let no_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -915,7 +871,7 @@ async fn serve(tls: Option<ServerTls>) -> SocketAddr {
 }
 
 fn server_tls(identity: &Identity, clients: ClientCertificates<'_>) -> ServerTls {
-    let (certificate, key) = (identity.pem(), identity.key.serialize_pem());
+    let (certificate, key) = (identity.pem(), identity.key_pem());
     ServerTls::from_pem(certificate.as_bytes(), key.as_bytes(), clients).unwrap()
 }
 
@@ -951,7 +907,7 @@ async fn our_own_server_is_met_with_the_certificate_of_the_tutorials() {
     );
 
     let client = clients.sign(|_| {});
-    let (certificate, key) = (client.pem(), client.key.serialize_pem());
+    let (certificate, key) = (client.pem(), client.key_pem());
     let tls = tls
         .identity(certificate.as_bytes(), key.as_bytes())
         .unwrap();

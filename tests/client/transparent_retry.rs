@@ -8,6 +8,7 @@ use barewire::{
 
 use crate::raw_server::*;
 use crate::support::HEADERS;
+use crate::tokio;
 
 type Result = std::result::Result<barewire::Response<String>, Status>;
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::shapes::path;
 use crate::support::{PATIENCE, Probe};
+use crate::tokio;
 
 /// A server with the probe on a port of the system's choice.
 async fn serve(tls: Option<ServerTls>) -> SocketAddr {

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use barewire::{
-    AttemptPolicy, Balancing, Channel, ChannelConfig, Code, MethodConfig, MethodPath, RetryPolicy,
-    ServiceConfig, Status,
-};
+use barewire::{Balancing, Channel, ChannelConfig, Code, MethodPath, ServiceConfig, Status};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -16,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::calls::ECHO;
 use crate::numbered::{check, seal};
 use crate::process::Backend;
+use crate::retrying::retrying;
 use crate::size;
 
 const CALLERS: u64 = 20;
@@ -102,22 +100,4 @@ async fn call(channel: &Channel, number: u64) -> Result<(), Status> {
         .await?;
     check(&response.message, number, 100).unwrap();
     Ok(())
-}
-
-/// Every call is tried four times, if the server is not there.
-fn retrying() -> ServiceConfig {
-    let retry = RetryPolicy {
-        max_attempts: 4,
-        initial_backoff: Duration::from_millis(10),
-        max_backoff: Duration::from_millis(100),
-        backoff_multiplier: 2.0,
-        retryable_codes: vec![Code::Unavailable],
-    };
-    ServiceConfig {
-        default_method: Some(MethodConfig {
-            attempts: AttemptPolicy::Retry(retry),
-            ..MethodConfig::default()
-        }),
-        ..ServiceConfig::default()
-    }
 }

@@ -45,6 +45,7 @@ mod numbered;
 mod open_calls;
 mod process;
 mod proxy;
+mod retrying;
 mod server;
 mod soak;
 
@@ -57,6 +58,9 @@ mod identity;
 #[allow(dead_code, reason = "it is shared with the tests of whole calls")]
 #[path = "../calls/support.rs"]
 mod support;
+
+// Shared files look for it here.
+use ::tokio;
 
 use std::env;
 use std::pin::Pin;

@@ -8,6 +8,7 @@ use crate::raw_server::{
 };
 use crate::scene::{Scene, Stage, flagged, request};
 use crate::support::{DATA, END_STREAM, Probe, encoded, frame, request_block};
+use crate::tokio;
 
 #[tokio::test(start_paused = true)]
 #[rustfmt::skip]

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::PATIENCE;
+use crate::tokio;
 
 /// A canary that sings.
 pub struct Canary {

@@ -28,6 +28,7 @@ use crate::scene::{
     CANARY_METHOD, RawCaller, Scene, Stage, channel_to, method, quiet_panics, request,
 };
 use crate::support::{Client, PATIENCE, Probe, RST_STREAM, block, frame, request_block};
+use crate::tokio;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[rustfmt::skip]

@@ -8,6 +8,7 @@ use crate::scene::{Scene, Stage, counted, request};
 use crate::support::{
     DATA, END_HEADERS, END_STREAM, HEADERS, block, encoded, frame, request_block,
 };
+use crate::tokio;
 
 const PROTOCOL_ERROR: u32 = 1;
 

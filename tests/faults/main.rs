@@ -64,6 +64,9 @@ mod fatal;
 )]
 #[path = "../client/support/frames.rs"]
 mod frames;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 mod many;
 #[allow(dead_code, reason = "it is shared with the tests of the command")]
 #[path = "../cli/process.rs"]
@@ -86,3 +89,5 @@ mod signals;
 mod support;
 mod table;
 mod tls;
+#[path = "../calls/tokio.rs"]
+mod tokio;

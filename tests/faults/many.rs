@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::chance::Chance;
 use crate::scene::{Scene, channel_to, method, quiet_panics};
 use crate::support::{PATIENCE, Probe, piped_server};
+use crate::tokio;
 
 /// As many as there are to be, or a part of them.
 fn count(all: usize, part: usize) -> usize {

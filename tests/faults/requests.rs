@@ -18,6 +18,7 @@ use crate::support::{
     Answer, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, block, connect, encoded, frame, hits,
     request_block,
 };
+use crate::tokio;
 
 const METHOD: (&str, &str) = (":method", "POST");
 const SCHEME: (&str, &str) = (":scheme", "http");
@@ -487,8 +488,9 @@ async fn f08_a_timeout_of_zero_runs_no_handler_and_a_long_one_is_cut() {
     paths.take();
     for (number, timeout) in (1..).zip(["0n", "0H", "00000000m"]) {
         let stream = number * 2 + 1;
+        let block = echo_with(&[("grpc-timeout", timeout)]);
         caller
-            .say(&[request(stream, &echo_with(&[("grpc-timeout", timeout)]))])
+            .say(&[request(stream, &block), last(stream, &encoded("hello"))])
             .await;
         let answer = caller.answer(stream).await;
         assert_eq!(answer.code(), Some("4"), "{timeout}: {}", answer.text());

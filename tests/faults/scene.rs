@@ -29,6 +29,7 @@ use crate::support::{
     PING, PREFACE, Probe, RST_STREAM, RawPeer, Seen, connect, encoded, frame, piped_server,
     request_block,
 };
+use crate::tokio;
 
 /// A server with the probe on a real socket, and a canary that calls it.
 pub struct Scene {

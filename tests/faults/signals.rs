@@ -15,6 +15,7 @@ use crate::support::{
     ACK, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PATIENCE, PING, RawPeer,
     block, connect, encoded, frame,
 };
+use crate::tokio;
 
 /// The header block of a call of the server of the tutorials.
 fn block_of(path: &str) -> Vec<u8> {

@@ -9,15 +9,12 @@ use std::time::{Duration, SystemTime};
 use barewire::{
     Channel, ChannelConfig, ClientTls, Code, Counter, Counters, Server, ServerTls, Status,
 };
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::TimeProvider;
-use rustls::{RootCertStore, SupportedProtocolVersion, version};
+use rustls::{SupportedProtocolVersion, version};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -25,58 +22,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::canary::Canary;
+use crate::identities::Identity;
 use crate::scene::{counted, method};
 use crate::support::{PATIENCE, Probe, connect};
+use crate::tokio;
 
 const TLS12: &[&SupportedProtocolVersion] = &[&version::TLS12];
 const TLS13: &[&SupportedProtocolVersion] = &[&version::TLS13];
-
-/// A certificate and its key; of an authority too.
-struct Identity {
-    der: CertificateDer<'static>,
-    key: KeyPair,
-    parameters: CertificateParams,
-}
-
-impl Identity {
-    fn authority(name: &str) -> Self {
-        let mut parameters = CertificateParams::default();
-        parameters.distinguished_name.push(DnType::CommonName, name);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let key = KeyPair::generate().unwrap();
-        let der = parameters.self_signed(&key).unwrap().der().clone();
-        Self {
-            der,
-            key,
-            parameters,
-        }
-    }
-
-    /// Signs for `localhost`, for servers and clients, and then as changed.
-    fn sign(&self, change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        change(&mut parameters);
-        let key = KeyPair::generate().unwrap();
-        let issuer = Issuer::from_params(&self.parameters, &self.key);
-        let der = parameters.signed_by(&key, &issuer).unwrap().der().clone();
-        Self {
-            der,
-            key,
-            parameters,
-        }
-    }
-
-    fn private_key(&self) -> PrivateKeyDer<'static> {
-        PrivateKeyDer::try_from(self.key.serialize_der()).unwrap()
-    }
-
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).unwrap();
-        roots
-    }
-}
 
 /// A wall clock that can be set. All who share it see the same time.
 #[derive(Debug, Default)]
@@ -129,7 +81,7 @@ impl<'a> Offer<'a> {
             .with_root_certificates(self.trusted.roots());
         let mut config = match self.identity {
             Some(identity) => config
-                .with_client_auth_cert(vec![identity.der.clone()], identity.private_key())
+                .with_client_auth_cert(vec![identity.der()], identity.private_key())
                 .unwrap(),
             None => config.with_no_client_auth(),
         };
@@ -172,7 +124,7 @@ fn server_config(
         None => config.with_no_client_auth(),
     };
     config
-        .with_single_cert(vec![shown.der.clone()], shown.private_key())
+        .with_single_cert(vec![shown.der()], shown.private_key())
         .unwrap()
 }
 
@@ -408,7 +360,7 @@ async fn f22_a_server_that_resets_after_the_handshake_may_miss_a_certificate() {
 
 const TEN_YEARS: i64 = 10 * 365 * 24 * 3600;
 
-/// A clock of the whole machine cannot be set by a test; those that rustls asks can.
+/// By the clocks that rustls asks; `tests/wall_clock` sets those of whole processes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f23_a_clock_that_jumps_is_noticed_by_certificates_alone() {
     let (root, clients) = (Identity::authority("root"), Identity::authority("clients"));

@@ -13,10 +13,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa};
+
+use crate::identities::Identity;
 
 /// The folder with the certificates of this run.
 pub(crate) struct Certificates {
@@ -30,47 +29,24 @@ impl Certificates {
         fs::create_dir_all(&folder).expect("a folder below target/ can be made");
         let certificates = Self { folder };
 
-        let ca_key = KeyPair::generate().expect("a key can be made");
-        let mut ca = parameters("barewire test authority", &[]);
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let ca_pem = ca
-            .self_signed(&ca_key)
-            .expect("an authority signs itself")
-            .pem();
-        certificates.write("ca.pem", &ca_pem);
-        let ca = Issuer::new(ca, ca_key);
-
+        let authority = Identity::authority("barewire test authority");
+        certificates.write("ca.pem", &authority.pem());
         let mut server = parameters("barewire test server", &["localhost", "127.0.0.1"]);
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let mut client = parameters("barewire test client", &["client.example"]);
         client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         for (name, parameters) in [("server", server), ("client", client.clone())] {
-            let key = KeyPair::generate().expect("a key can be made");
-            let signed = parameters
-                .signed_by(&key, &ca)
-                .expect("an authority signs others");
-            certificates.write_pair(name, &signed.pem(), &key);
-            let both = signed.pem() + &key.serialize_pem();
+            let signed = authority.sign(|changed| *changed = parameters);
+            certificates.write_pair(name, &signed);
+            let both = signed.pem() + &signed.key_pem();
             certificates.write(&format!("{name}-and-key.pem"), &both);
         }
-        let key = KeyPair::generate().expect("a key can be made");
-        let signed = client
-            .self_signed(&key)
-            .expect("anyone can sign for himself");
-        certificates.write_pair("stranger", &signed.pem(), &key);
+        certificates.write_pair("stranger", &Identity::self_signed(client));
 
         // What `openssl req -x509` makes by default: an authority, though it is used as a server.
         let mut tutorial = parameters("localhost", &["localhost"]);
         tutorial.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key can be made");
-        let signed = tutorial
-            .self_signed(&key)
-            .expect("anyone can sign for himself");
-        certificates.write_pair("tutorial", &signed.pem(), &key);
+        certificates.write_pair("tutorial", &Identity::self_signed(tutorial));
         certificates
     }
 
@@ -83,9 +59,9 @@ impl Certificates {
         let _ = fs::remove_dir_all(&self.folder);
     }
 
-    fn write_pair(&self, name: &str, certificate: &str, key: &KeyPair) {
-        self.write(&format!("{name}.pem"), certificate);
-        self.write(&format!("{name}.key"), &key.serialize_pem());
+    fn write_pair(&self, name: &str, identity: &Identity) {
+        self.write(&format!("{name}.pem"), &identity.pem());
+        self.write(&format!("{name}.key"), &identity.key_pem());
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -42,8 +42,13 @@ mod runner;
 mod scenarios;
 mod server;
 
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 #[path = "../proxies/proxy.rs"]
 mod proxy;
+#[path = "../endurance/retrying.rs"]
+mod retrying;
 
 use std::env;
 use std::path::PathBuf;

@@ -34,12 +34,18 @@ mod site;
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/certificates.rs"]
 mod certificates;
+#[allow(dead_code, reason = "each suite uses some of it")]
+#[path = "../client/support/identities.rs"]
+mod identities;
 #[allow(dead_code, reason = "it is shared with the interop tests")]
 #[path = "../interop/process.rs"]
 mod process;
 #[allow(dead_code, reason = "it is shared with the tests of whole calls")]
 #[path = "../calls/support.rs"]
 mod support;
+
+// Shared files look for it here.
+use ::tokio;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

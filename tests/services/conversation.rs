@@ -10,6 +10,7 @@ use prost::Message;
 use tokio::time::timeout;
 
 use crate::support::{Client, PATIENCE};
+use crate::tokio;
 
 /// A client of `server`, on a pipe.
 pub async fn client_of(server: Server) -> Client {

@@ -17,6 +17,8 @@ mod reflection;
 #[path = "../calls/support.rs"]
 #[allow(dead_code)]
 mod support;
+#[path = "../calls/tokio.rs"]
+mod tokio;
 
 // The messages as the generator prints them; v1alpha's are not those that the server itself uses.
 #[path = "../../src/services/generated/grpc.health.v1.rs"]

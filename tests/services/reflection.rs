@@ -22,6 +22,7 @@ use crate::reflection_v1::{
 };
 use crate::reflection_v1alpha as v1alpha;
 use crate::support::{Client, PATIENCE, connect};
+use crate::tokio;
 
 const V1: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const V1ALPHA: &str = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";

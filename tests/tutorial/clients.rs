@@ -12,6 +12,7 @@ use barewire::{Channel, Code, Inbound, Replies, Request, Response, Server, Statu
 use tokio::time::{Instant, sleep};
 
 use crate::conversation;
+use crate::tokio;
 
 /// A channel to a server, and the task that serves.
 fn connect(server: Server) -> (Channel, tokio::task::JoinHandle<std::io::Result<()>>) {

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::conversation::{Conversation, OK, call, client, server};
 use crate::support::{Client, PATIENCE};
+use crate::tokio;
 
 const INTERVAL: Duration = Duration::from_secs(40);
 

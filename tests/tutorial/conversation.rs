@@ -9,6 +9,7 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::support::Client;
+use crate::tokio;
 
 /// The database of the tests: few places, of which two have no name and two share a point.
 pub const PLACES: &str = r#"[

@@ -4,6 +4,7 @@ use barewire::Code;
 use barewire::tutorial::proto::{greet, hellostreamingworld, helloworld};
 
 use crate::conversation::{Conversation, OK, call, client};
+use crate::tokio;
 
 fn you() -> helloworld::HelloRequest {
     helloworld::HelloRequest {

@@ -3,6 +3,7 @@
 use barewire::tutorial::proto::hello::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
 use crate::conversation::{Conversation, OK, call, client};
+use crate::tokio;
 
 const HERE: Point = Point {
     latitude: 39.5,

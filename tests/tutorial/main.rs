@@ -20,3 +20,5 @@ mod streaming;
 #[allow(dead_code, reason = "it is shared with the tests of whole calls")]
 #[path = "../calls/support.rs"]
 mod support;
+#[path = "../calls/tokio.rs"]
+mod tokio;

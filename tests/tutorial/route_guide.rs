@@ -6,6 +6,7 @@ use barewire::Code;
 use barewire::tutorial::proto::routeguide::{Feature, Point, Rectangle, RouteNote, RouteSummary};
 
 use crate::conversation::{Conversation, OK, call, client};
+use crate::tokio;
 
 const fn point(latitude: i32, longitude: i32) -> Point {
     Point {

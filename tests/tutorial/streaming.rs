@@ -4,6 +4,7 @@ use barewire::Code;
 use barewire::tutorial::proto::{chat, number_stream, sum_stream};
 
 use crate::conversation::{Conversation, OK, call, client};
+use crate::tokio;
 
 #[tokio::test]
 #[rustfmt::skip]

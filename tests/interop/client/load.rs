@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use barewire::tutorial::proto::helloworld::{GreeterClient, HelloRequest};
-use barewire::{
-    AttemptPolicy, Balancing, Channel, ChannelConfig, Code, MethodConfig, RetryPolicy,
-    ServiceConfig, Status,
-};
+use barewire::{Balancing, Channel, ChannelConfig, Status};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::line::Line;
 use super::{Case, Site};
+use crate::retrying::retrying;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -127,22 +125,4 @@ async fn killing_one_of_three_backends_fails_no_call(site: &Site) {
         failed.len(),
         failed[0]
     );
-}
-
-/// Every call is tried four times, if the server is not there.
-fn retrying() -> ServiceConfig {
-    let retry = RetryPolicy {
-        max_attempts: 4,
-        initial_backoff: Duration::from_millis(10),
-        max_backoff: Duration::from_millis(100),
-        backoff_multiplier: 2.0,
-        retryable_codes: vec![Code::Unavailable],
-    };
-    ServiceConfig {
-        default_method: Some(MethodConfig {
-            attempts: AttemptPolicy::Retry(retry),
-            ..MethodConfig::default()
-        }),
-        ..ServiceConfig::default()
-    }
 }

@@ -27,6 +27,8 @@ mod transport {
 
     #[path = "../../../../src/transport/buffered.rs"]
     pub mod buffered;
+    #[path = "../../../../src/transport/leaks.rs"]
+    pub mod leaks;
     #[path = "../../../../src/transport/reply_queue.rs"]
     pub mod reply_queue;
     #[path = "../../../../src/transport/stream_slots.rs"]
