@@ -7,7 +7,7 @@ use super::long_work::LongWork;
 use crate::transport::counters::Counters;
 use crate::transport::leaks::assert_none_left;
 use crate::transport::sync::atomic::{AtomicUsize, Ordering};
-use crate::wire::decode_cost::{decode_cost, decode_cost_bound, decode_cost_limit};
+use crate::wire::decode_cost::{decode_cost, decode_cost_limit};
 use crate::wire::{Status, WireError};
 
 /// Counts what messages take while handlers have them.
@@ -42,19 +42,14 @@ impl InflightBytes {
 
     /// Counts a message that is about to be decoded, by what it takes then.
     ///
-    /// Of three answers to what that is, each is dearer than the one before and closer to the truth. A
-    /// message is taken for the worst as long as that leaves three quarters of the memory for those
-    /// that are looked at more closely.
+    /// A message is taken for the worst that its length allows as long as that leaves three quarters of the
+    /// memory for those that are looked at.
     ///
     /// # Errors
     ///
     /// RESOURCE_EXHAUSTED if that is more than there may be.
     pub(crate) fn charge_message(self: &Arc<Self>, body: &[u8]) -> Result<Charge, Status> {
-        let share = self.quarter();
-        let quick = self
-            .take(decode_cost_limit(body.len()), share)
-            .or_else(|| self.take(decode_cost_bound(body), share));
-        match quick {
+        match self.take(decode_cost_limit(body.len()), self.quarter()) {
             Some(charge) => Ok(charge),
             None => self.charge(decode_cost(body)),
         }

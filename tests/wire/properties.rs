@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use barewire::wire::compression::{compress, decompress};
-use barewire::wire::decode_cost::{decode_cost, decode_cost_bound};
+use barewire::wire::decode_cost::{decode_cost, decode_cost_limit};
 use barewire::wire::framing::{encode_message, prefix};
 use barewire::wire::header_size::{check_header_list, header_list_size};
 use barewire::wire::percent::{percent_decode, percent_encode};
@@ -517,10 +517,10 @@ fn a_cost_is_bounded(random: &mut Random) {
     let count = if random.below(50) == 0 { 1_500 } else { 40 };
     let pieces = [0x0a, 0x12, 0x00, 0x02, 0x08, 0x01, 0x80, 0xff];
     let message: Vec<u8> = (0..count).map(|_| *of(random, &pieces)).collect();
-    let (cost, bound) = (decode_cost(&message), decode_cost_bound(&message));
-    assert!(message.len() <= cost && cost <= bound, "{message:02x?}");
+    let (cost, limit) = (decode_cost(&message), decode_cost_limit(message.len()));
+    assert!(message.len() <= cost && cost <= limit, "{message:02x?}");
     assert!(
-        bound <= message.len() + 160 * message.len(),
+        limit <= message.len() + 160 * message.len(),
         "{message:02x?}"
     );
 }
