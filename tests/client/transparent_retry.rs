@@ -109,6 +109,29 @@ async fn p166_what_never_left_is_sent_as_often_as_it_takes() {
     assert_eq!(first.await.unwrap().unwrap().message, "ok");
 }
 
+/// h2 counts a stream until its reset has left, and what is opened meanwhile waits inside it.
+#[tokio::test(start_paused = true)]
+async fn p166_a_stream_that_waits_inside_h2_is_not_turned_away() {
+    let mut line = Line::new();
+    let other = call(&line, "other");
+    let mut old = line.accept_with(&[(MAX_CONCURRENT_STREAMS, 1)]).await;
+    assert_eq!(old.request().await.stream, 1);
+    idle().await;
+    // The next stream is opened, and GOAWAY is there, before the connection gets its turn.
+    other.abort();
+    let waits = call(&line, "waits");
+    old.write(&goaway(1, NO_ERROR, b"")).await;
+    let mut new = line.accept().await;
+    let heads = old.unasked().await;
+    assert!(heads.iter().all(|frame| frame.kind != HEADERS), "{heads:?}");
+    // Being turned away is still to come, and is borne once.
+    let first = new.request().await.stream;
+    new.write(&reset(first, REFUSED_STREAM)).await;
+    let second = new.request().await.stream;
+    new.write(&answer(second, "ok")).await;
+    assert_eq!(waits.await.unwrap().unwrap().message, "ok");
+}
+
 #[tokio::test(start_paused = true)]
 async fn p166_the_deadline_covers_all_attempts() {
     let mut line = Line::new();
