@@ -20,14 +20,34 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use barewire::Counter;
+use counters::Counters;
 use frame_counts::FrameLimits;
 use large_blocks::{BlockMeasure, LargeBlocks};
+use late_frames::Remembered;
 use meter::SharedMeter;
 use ping_policy::PingPolicy;
 use rate::Rate;
 
 mod counters {
+    use std::sync::{Arc, Mutex};
+
     pub(super) use barewire::Counter;
+
+    /// All that was counted, in order.
+    #[derive(Clone, Default)]
+    pub(super) struct Counters(Arc<Mutex<Vec<Counter>>>);
+
+    impl Counters {
+        pub(super) fn count(&self, counter: Counter) {
+            self.0.lock().unwrap().push(counter);
+        }
+
+        pub(super) fn of(&self, counter: Counter) -> usize {
+            let counted = self.0.lock().unwrap();
+            counted.iter().filter(|one| **one == counter).count()
+        }
+    }
 }
 #[path = "../src/transport/frame_counts.rs"]
 mod frame_counts;
@@ -35,6 +55,8 @@ mod frame_counts;
 mod frame_scanner;
 #[path = "../src/transport/large_blocks.rs"]
 mod large_blocks;
+#[path = "../src/transport/late_frames.rs"]
+mod late_frames;
 #[path = "../src/transport/meter.rs"]
 mod meter;
 #[path = "../src/transport/ping_policy.rs"]
@@ -89,6 +111,12 @@ fn limits(server: bool, large: LargeBlocks) -> FrameLimits {
         faulty_streams: server.then(|| rate(4)),
         header_blocks: (!server).then(|| BlockMeasure::new(BLOCK_LIMIT, large)),
         header_blocks_each: (!server).then_some(18),
+        remembered: Remembered {
+            streams: 3,
+            duration: Duration::from_secs(3_600),
+        },
+        max_local_error_reset_streams: 10,
+        data_frame_budget: 10_000,
     }
 }
 
@@ -100,6 +128,7 @@ const WORDS: &str = "go away";
 /// A meter between what h2 does and a socket.
 struct Line<'a> {
     meter: SharedMeter,
+    counters: Counters,
     socket: Socket,
     large: LargeBlocks,
     inbound: &'a [u8],
@@ -120,14 +149,16 @@ impl<'a> Line<'a> {
         socket.lock().inbound = inbound.to_vec();
         let large = LargeBlocks::default();
         let limits = limits(server, large.clone());
+        let counters = Counters::default();
         let io: Io = Box::new(socket.clone());
         let meter = if server {
-            SharedMeter::server(io, limits)
+            SharedMeter::server(io, limits, counters.clone())
         } else {
-            SharedMeter::client(io, limits)
+            SharedMeter::client(io, limits, counters.clone())
         };
         Self {
             meter,
+            counters,
             socket,
             large,
             inbound,
@@ -285,6 +316,9 @@ impl<'a> Line<'a> {
         assert_eq!(counts.fatal_goaway, model.fatal_goaway);
         assert_eq!(counts.goaways_sent, model.goaways_sent);
         assert_eq!(counts.abuse.map(|abuse| abuse.text), model.abuse);
+        let of = |counter| self.counters.of(counter);
+        assert_eq!(of(Counter::ConnectionWindow), model.windows_used_up);
+        assert_eq!(of(Counter::MaxConcurrentResetStreams), model.forgotten);
         let goaway = counts.goaway.as_ref();
         let goaway = goaway.map(|goaway| (goaway.code, goaway.text.to_string()));
         assert_eq!(goaway, model.goaway);
@@ -307,6 +341,10 @@ struct Model {
     last_headers_stream: u32,
     resets_written: u64,
     streams_refused: u64,
+    forgotten: usize,
+    window_used: usize,
+    window_given: usize,
+    windows_used_up: usize,
     fatal_goaway: Option<u32>,
     goaways_sent: u32,
     goaway: Option<(u32, String)>,
@@ -329,6 +367,7 @@ impl Model {
         let skip = |skips| if skips { PREFACE_LENGTH } else { 0 };
         Self {
             server,
+            window_given: 65_535,
             inbound: Frames::after(skip(server)),
             outbound: Frames::after(skip(!server)),
             ..Self::default()
@@ -348,7 +387,13 @@ impl Model {
         let ack = frame.flags & 1 != 0;
         let crossed = match (frame.kind, ack) {
             (0, ends) => {
-                self.empty_data_frames += u64::from(frame.length == 0 && !ends);
+                let padded = frame.flags & 8 != 0;
+                self.empty_data_frames += u64::from(frame.length == 0 && !ends && !padded);
+                let had_room = self.window_used < self.window_given;
+                // Whoever sends more than that is forgiven here.
+                self.window_used = self.window_given.min(self.window_used + frame.length);
+                let has_room = self.window_used < self.window_given;
+                self.windows_used_up += usize::from(had_room && !has_room);
                 None
             }
             (1 | 9, _) => {
@@ -396,6 +441,12 @@ impl Model {
 
     fn received_whole(&mut self, frame: &Frame) {
         match frame.kind {
+            // Nothing but padding, and its length.
+            0 if frame.flags & 9 == 8 => {
+                let padding = frame.payload.first().map(|length| usize::from(*length));
+                let empty = padding == frame.length.checked_sub(1);
+                self.empty_data_frames += u64::from(empty && frame.length > 0);
+            }
             1 | 9 if frame.flags & 4 != 0 => self.in_block = false,
             4 => {
                 let entries = frame.payload.chunks_exact(6).take(1_024 / 6);
@@ -435,11 +486,18 @@ impl Model {
                     let code = number(&frame.payload[..4]);
                     self.resets_written += u64::from(![0, 8].contains(&code));
                     self.streams_refused += u64::from(code == 7);
+                    self.forgotten += usize::from(code == 5);
                     if self.server && ![0, 5, 7, 8].contains(&code) {
                         self.faulty_streams += 1;
                         if self.faulty_streams > 4 {
                             self.abuse.get_or_insert("too_many_stream_errors");
                         }
+                    }
+                }
+                Event::Ends(frame) if (frame.kind, frame.stream) == (8, 0) => {
+                    if frame.length >= 4 {
+                        let more = number(&frame.payload[..4]);
+                        self.window_given += usize::try_from(more).unwrap();
                     }
                 }
                 Event::Ends(frame) if frame.kind == 7 => {

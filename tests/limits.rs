@@ -48,7 +48,8 @@ fn render() -> String {
 # Limits
 
 Every wait of barewire has a timer and every buffer a bound. These are the settings, with their defaults and with what the peer sees
-past them. `Server::counters` and `Channel::counters` tell how often which of them was hit; the last column names the counter.
+past them. `Server::counters` and `Channel::counters` tell how often which of them was hit; the last column names the counter, or says why
+there is none.
 
 This file is written by `tests/limits.rs`.
 "
@@ -87,9 +88,9 @@ This file is written by `tests/limits.rs`.
             let value = values
                 .get(&field)
                 .unwrap_or_else(|| panic!("no value: {field}"));
-            let counter = counter_of(name, &field).map_or(String::new(), |one| format!("`{one}`"));
+            let counters = counters_of(name, &field);
             let (value, docs) = (format_value(&field, value), without_default(&docs));
-            writeln!(text, "| `{field}` | {value} | {docs} | {counter} |").unwrap();
+            writeln!(text, "| `{field}` | {value} | {docs} | {counters} |").unwrap();
         }
     }
     text += "\n## Counters\n\n| counter | what has happened |\n|---|---|\n";
@@ -119,23 +120,29 @@ const NO_LIMITS: [&str; 15] = [
     "keepalive_without_calls",
 ];
 
-/// The counter of a setting: the one of its name, unless that is another one.
-fn counter_of(config: &str, field: &str) -> Option<&'static str> {
-    let other = match (config, field) {
-        // Calls wait, which is nothing to count.
-        ("ClientHttp2Config", "max_concurrent_streams") => return None,
-        ("ClientHttp2Config", "max_local_error_reset_streams") => "http2_budgets",
+/// The counters of a setting: the one of its name, unless there is another one, or none.
+fn counters_of(config: &str, field: &str) -> String {
+    let counter = match (config, field) {
+        (_, "max_attempts") => {
+            return "none: a call that has made all of them ends as the last one did".to_owned();
+        }
         // h2 does not tell of a block that it cut, but a client finds out.
         ("ClientHttp2Config", "max_header_list_size") => "max_metadata_size",
         (_, "accept_backoff_min" | "accept_backoff_max") => "accept_backoff",
-        (_, "data_frame_budget") => "http2_budgets",
+        // One that is forgotten too early looks like one that is not remembered.
+        (_, "reset_stream_duration") => "max_concurrent_reset_streams",
         (_, "max_frame_size") => "http2_errors",
         (_, "keepalive_time") => "keepalive_timeout",
         (_, "min_ping_interval") => "max_ping_strikes",
         (_, field) => field,
     };
     let names = Counter::ALL.map(Counter::name);
-    names.into_iter().find(|name| *name == other)
+    assert!(names.contains(&counter), "nothing counts {field}");
+    // Half of it is used up, and in the end all of it.
+    if let "data_frame_budget" | "max_local_error_reset_streams" = counter {
+        return format!("`{counter}`, `http2_budgets`");
+    }
+    format!("`{counter}`")
 }
 
 /// The names of a struct's fields, or of an enum's variants, with the texts above them.

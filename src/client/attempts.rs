@@ -525,7 +525,8 @@ impl Attempt {
                 self.finished = replay.is_finished() && self.sent >= replay.end();
                 self.send.begin(piece, self.finished);
             }
-            match self.send.poll_send(cx) {
+            let counters = &self.reader.connection().counters;
+            match self.send.poll_send(cx, counters) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => self.gone = true,
                 Poll::Pending => return,

@@ -24,6 +24,7 @@ use super::endpoint::Endpoint;
 use super::pool::Shared;
 use crate::transport::client_connection::{ClientConnection, Farewell};
 use crate::transport::connect::Address;
+use crate::transport::counters::Counter;
 use crate::transport::timer::after;
 use crate::wire::Status;
 
@@ -72,16 +73,25 @@ impl Dialling {
     /// Safe: attempts stay under way, and the next pass finds them so.
     pub(super) async fn pass(&mut self) -> Result<Connected, Status> {
         let delay = self.shared.config.happy_eyeballs_delay();
+        let mut is_late = false;
         for current in 0..self.endpoints.len() {
             if !self.begin(current) {
                 continue;
             }
+            if is_late {
+                let counters = &self.shared.connector.counters;
+                counters.count(Counter::HappyEyeballsDelay);
+            }
+            is_late = true;
             let next_at = after(Instant::now(), delay);
             // The attempts race with the next address's turn.
             while let Ok((ended, outcome)) = timeout_at(next_at, self.attempt_ends()).await {
                 match outcome {
                     Some(connected) => return Ok(connected),
-                    None if ended == current => break,
+                    None if ended == current => {
+                        is_late = false;
+                        break;
+                    }
                     None => {}
                 }
             }

@@ -152,12 +152,18 @@ impl Picker {
         wake: impl Fn() -> Result<(), Status>,
     ) -> Result<Picked, Status> {
         let _pending = Pending::begin(self)?;
+        let mut has_waited = false;
         loop {
             // Before the look, so that no change falls between the two.
             let changed = self.changed.notified();
             match self.choose(call)? {
                 Choice::Picked(picked) => return Ok(picked),
                 Choice::Full(backend) => {
+                    // One that has ended is not full, but the list does not know yet.
+                    if !has_waited && backend.is_accepting() {
+                        has_waited = true;
+                        self.counters.count(Counter::MaxConcurrentStreams);
+                    }
                     if let Some(picked) = until(changed, backend.wait()).await {
                         return Ok(picked);
                     }

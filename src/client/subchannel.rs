@@ -35,6 +35,7 @@ use super::pick::SubchannelState;
 use super::pool::Shared;
 use crate::transport::client_connection::Farewell;
 use crate::transport::connect::Address;
+use crate::transport::counters::Counter;
 use crate::wire::Status;
 
 /// A connection that ends sooner than this says little for its server.
@@ -233,6 +234,8 @@ impl Task {
                     }
                 }
                 Event::AttemptEnded(Some(further)) => {
+                    let counters = &self.shared.connector.counters;
+                    counters.count(Counter::MaxConnectionsPerAddress);
                     connections.push(Open::new(further));
                     self.publish_ready(&address, &connections);
                 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::frame_counts::FrameLimits;
 use super::large_blocks::{BlockMeasure, LargeBlocks};
+use super::late_frames::Remembered;
 use super::limits::{check_frame_size, check_windows};
 use super::rate::Rate;
 
@@ -24,7 +25,8 @@ pub struct ClientHttp2Config {
     pub max_frame_size: u32,
     /// Memory that unread DATA frames may cost h2 beyond their bytes, before it gives up on the
     /// connection with GOAWAY(ENHANCE_YOUR_CALM): 256 bytes for a frame that is smaller than that. So
-    /// some 260,000 small frames that no caller reads end the connection. Default 64 MiB.
+    /// some 260,000 small frames that no caller reads end the connection. What those of cancelled calls
+    /// cost is never given back: when that is half of it, calls go to a new connection. Default 64 MiB.
     pub data_frame_budget: usize,
     /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
     /// others are answered RST_STREAM(STREAM_CLOSED). Default 10,000.
@@ -32,7 +34,8 @@ pub struct ClientHttp2Config {
     /// How long h2 remembers them. Default 5 s.
     pub reset_stream_duration: Duration,
     /// Resets of our own over the life of a connection, late frames of cancelled calls among them,
-    /// before h2 says GOAWAY(ENHANCE_YOUR_CALM). Default 100,000.
+    /// before h2 says GOAWAY(ENHANCE_YOUR_CALM); at half of it calls go to a new connection. Default
+    /// 100,000.
     pub max_local_error_reset_streams: usize,
     /// Header bytes, in RFC 9113 count, that h2 accepts at all; announced in SETTINGS. Above it the
     /// stream is reset, far above it the connection ends. Default 64 KiB.
@@ -163,6 +166,12 @@ impl ClientHttp2Config {
             header_blocks: Some(BlockMeasure::new(self.max_metadata_size, large)),
             // Those before the response, its first one and its trailers.
             header_blocks_each: Some(u64::from(self.max_interim_responses).saturating_add(2)),
+            remembered: Remembered {
+                streams: self.max_concurrent_reset_streams,
+                duration: self.reset_stream_duration,
+            },
+            max_local_error_reset_streams: self.max_local_error_reset_streams,
+            data_frame_budget: self.data_frame_budget,
         }
     }
 }

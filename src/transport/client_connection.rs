@@ -58,7 +58,7 @@ struct Handle {
 pub(crate) struct ConnectionState {
     peer: Peer,
     pub(super) config: Arc<ClientHttp2Config>,
-    pub(super) counters: Counters,
+    pub(crate) counters: Counters,
     /// Responses with more header fields than we take.
     large_blocks: LargeBlocks,
     slots: StreamSlots,
@@ -187,7 +187,8 @@ impl ClientConnection {
         counters: Counters,
     ) -> Result<Self, OpenError> {
         let large_blocks = LargeBlocks::default();
-        let meter = SharedMeter::client(io, config.frame_limits(large_blocks.clone()));
+        let limits = config.frame_limits(large_blocks.clone());
+        let meter = SharedMeter::client(io, limits, counters.clone());
         let (send_request, mut h2) = h2::client::Builder::new()
             .enable_push(false)
             .initial_window_size(config.stream_window)
@@ -595,6 +596,8 @@ struct Driver {
     /// How many SETTINGS of the server we have looked at since h2 obeyed them.
     settings_followed: u64,
     goaway_heard: Option<GoAway>,
+    /// No more streams are opened, since h2 will not bear many more.
+    is_worn: bool,
     /// The server said that we ask too often whether it is alive.
     has_complained: bool,
     ping_sent_at: Option<Instant>,
@@ -618,6 +621,7 @@ impl Driver {
             state,
             settings_followed: 0,
             goaway_heard: None,
+            is_worn: false,
             has_complained: false,
             ping_sent_at: None,
             closing_since: None,
@@ -678,7 +682,7 @@ impl Driver {
 
     /// Looks at what the server said about the connection.
     fn listen(&mut self) -> Option<Abuse> {
-        let (settings, goaway, abuse) = {
+        let (settings, goaway, worn_by, abuse) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
             self.state
@@ -692,7 +696,12 @@ impl Driver {
                     // Who repeats it to say how far it got gives no new reason. RFC 9113 §6.8.
                     Some(before) => *now != before && now.code != error_code::NO_ERROR,
                 });
-            (counts.settings_obeyed, goaway.cloned(), counts.abuse)
+            (
+                counts.settings_obeyed,
+                goaway.cloned(),
+                counts.worn_by(),
+                counts.abuse,
+            )
         };
         if settings != self.settings_followed {
             self.follow_settings();
@@ -701,6 +710,12 @@ impl Driver {
             self.hear_of_pings(&goaway);
             self.state.say_farewell(Farewell::of(&goaway));
             self.goaway_heard = Some(goaway);
+        }
+        if let Some(counter) = worn_by.filter(|_| !self.is_worn) {
+            self.is_worn = true;
+            self.state.counters.count(counter);
+            self.state
+                .say_farewell(Farewell::because("the connection is worn out"));
         }
         abuse
     }

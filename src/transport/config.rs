@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::frame_counts::FrameLimits;
+use super::late_frames::Remembered;
 use super::limits::{check_frame_size, check_windows};
 use super::ping_policy::PingPolicy;
 use super::rate::Rate;
@@ -25,7 +26,8 @@ pub struct Http2Config {
     /// The largest frame payload we accept, 16 KiB to 16 MiB; announced in SETTINGS. Default 16 KiB.
     pub max_frame_size: u32,
     /// Memory that unread DATA frames may cost h2 beyond their bytes, before it gives up on the
-    /// connection with GOAWAY(ENHANCE_YOUR_CALM). Default 32 MiB.
+    /// connection with GOAWAY(ENHANCE_YOUR_CALM). What small frames of streams that were reset cost is
+    /// never given back: when that is half of it, the connection is drained instead. Default 32 MiB.
     pub data_frame_budget: usize,
     /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
     /// others are answered RST_STREAM(STREAM_CLOSED). Default 1,000.
@@ -35,8 +37,9 @@ pub struct Http2Config {
     /// Resets that h2 may owe to a peer's faults over the life of a connection before it says
     /// GOAWAY(ENHANCE_YOUR_CALM); at half of it the connection is drained instead. Default 10,000.
     pub max_local_error_reset_streams: usize,
-    /// Header bytes, in RFC 9113 count, that h2 accepts at all; announced in SETTINGS. Above it h2
-    /// answers 431, far above it ends the connection. Default 64 KiB.
+    /// Header bytes, in RFC 9113 count, that h2 accepts at all; announced in SETTINGS. From it on
+    /// h2 answers 431, which is counted if the request is to go on; far above it ends the connection.
+    /// Default 64 KiB.
     pub max_header_list_size: u32,
     /// Header bytes, in RFC 9113 count, that a call may bring: RESOURCE_EXHAUSTED. Default 16 KiB.
     pub max_metadata_size: usize,
@@ -188,6 +191,12 @@ impl Http2Config {
             faulty_streams: Some(self.faulty_streams),
             header_blocks: None,
             header_blocks_each: None,
+            remembered: Remembered {
+                streams: self.max_concurrent_reset_streams,
+                duration: self.reset_stream_duration,
+            },
+            max_local_error_reset_streams: self.max_local_error_reset_streams,
+            data_frame_budget: self.data_frame_budget,
         }
     }
 

@@ -42,10 +42,14 @@ pub enum Counter {
     SettingsAckTimeout,
     /// A header block was not whole in time: GOAWAY(ENHANCE_YOUR_CALM).
     HeaderBlockTimeout,
-    /// A connection had all its calls: RST_STREAM(REFUSED_STREAM).
+    /// A connection had all its calls: RST_STREAM(REFUSED_STREAM). On a client: a call waited for a stream.
     MaxConcurrentStreams,
     /// The server had all its calls: RESOURCE_EXHAUSTED.
     MaxConcurrentCalls,
+    /// Bytes that nobody had taken filled a stream's window: the peer waited to send more on it.
+    StreamWindow,
+    /// Bytes of all its streams filled a connection's window: the peer waited to send more.
+    ConnectionWindow,
     /// A request was left unread while the connection's window was used up, or unread or not whole while
     /// the server held too many bytes: RESOURCE_EXHAUSTED.
     StalledStreamTimeout,
@@ -53,6 +57,8 @@ pub enum Counter {
     MaxBufferedBytes,
     /// The connection that held the most was closed: GOAWAY(ENHANCE_YOUR_CALM).
     MaxBufferedBytesCut,
+    /// The sender on a stream waited, since it had too much unsent, or the peer's windows had no room.
+    StreamSendBuffer,
     /// The handlers of a connection waited, since it had too much unsent.
     ConnectionSendBuffer,
     /// A peer took no byte of a reply for too long: RST_STREAM(CANCEL).
@@ -61,6 +67,8 @@ pub enum Counter {
     RequestReadTimeout,
     /// A request went on for too long after its answer was complete: RST_STREAM(NO_ERROR).
     EarlyAnswerLinger,
+    /// Header bytes of a request were so many that h2 did not take it: 431, RST_STREAM(PROTOCOL_ERROR).
+    MaxHeaderListSize,
     /// Header bytes of a call were too many: RESOURCE_EXHAUSTED.
     MaxMetadataSize,
     /// Header fields of a call were too many: RESOURCE_EXHAUSTED.
@@ -93,8 +101,13 @@ pub enum Counter {
     CancelledStreams,
     /// A peer forced too many stream errors: GOAWAY(ENHANCE_YOUR_CALM).
     FaultyStreams,
-    /// A connection was worn by resets, or by empty DATA: GOAWAY(NO_ERROR).
+    /// A late frame came for a stream that was reset and is not remembered: RST_STREAM(STREAM_CLOSED).
+    MaxConcurrentResetStreams,
+    /// A connection was worn by resets, or by 50 empty DATA frames, and was replaced: GOAWAY(NO_ERROR).
     MaxLocalErrorResetStreams,
+    /// A connection was worn by small frames of streams that had been reset, and was replaced:
+    /// GOAWAY(NO_ERROR).
+    DataFrameBudget,
     /// h2 ended a connection for a limit of its own, such as `data_frame_budget`:
     /// GOAWAY(ENHANCE_YOUR_CALM).
     Http2Budgets,
@@ -116,6 +129,10 @@ pub enum Counter {
     HandlerPanicked,
     /// A connection did not come to be in time.
     ConnectTimeout,
+    /// An address had not answered in time, and the next one was tried beside it.
+    HappyEyeballsDelay,
+    /// One more connection to an address was made, since calls waited for a stream.
+    MaxConnectionsPerAddress,
     /// Too many calls waited for a connection: RESOURCE_EXHAUSTED.
     MaxPendingCalls,
     /// A server said that we ask too often whether it is alive; we ask half as often.
@@ -132,7 +149,7 @@ pub enum Counter {
 
 impl Counter {
     /// All of them.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 63] = [
         Self::MaxConnections,
         Self::EvictIdleAfter,
         Self::MaxConnectionsPerIp,
@@ -148,13 +165,17 @@ impl Counter {
         Self::HeaderBlockTimeout,
         Self::MaxConcurrentStreams,
         Self::MaxConcurrentCalls,
+        Self::StreamWindow,
+        Self::ConnectionWindow,
         Self::StalledStreamTimeout,
         Self::MaxBufferedBytes,
         Self::MaxBufferedBytesCut,
+        Self::StreamSendBuffer,
         Self::ConnectionSendBuffer,
         Self::SendStallTimeout,
         Self::RequestReadTimeout,
         Self::EarlyAnswerLinger,
+        Self::MaxHeaderListSize,
         Self::MaxMetadataSize,
         Self::MaxMetadataPairs,
         Self::PeerHeaderListSize,
@@ -171,7 +192,9 @@ impl Counter {
         Self::HeaderBlocks,
         Self::CancelledStreams,
         Self::FaultyStreams,
+        Self::MaxConcurrentResetStreams,
         Self::MaxLocalErrorResetStreams,
+        Self::DataFrameBudget,
         Self::Http2Budgets,
         Self::Http2Errors,
         Self::MaxConnectionIdle,
@@ -182,6 +205,8 @@ impl Counter {
         Self::GoawayLinger,
         Self::HandlerPanicked,
         Self::ConnectTimeout,
+        Self::HappyEyeballsDelay,
+        Self::MaxConnectionsPerAddress,
         Self::MaxPendingCalls,
         Self::TooManyPings,
         Self::RetryBufferPerCall,
@@ -209,13 +234,17 @@ impl Counter {
             Self::HeaderBlockTimeout => "header_block_timeout",
             Self::MaxConcurrentStreams => "max_concurrent_streams",
             Self::MaxConcurrentCalls => "max_concurrent_calls",
+            Self::StreamWindow => "stream_window",
+            Self::ConnectionWindow => "connection_window",
             Self::StalledStreamTimeout => "stalled_stream_timeout",
             Self::MaxBufferedBytes => "max_buffered_bytes",
             Self::MaxBufferedBytesCut => "max_buffered_bytes_cut",
+            Self::StreamSendBuffer => "stream_send_buffer",
             Self::ConnectionSendBuffer => "connection_send_buffer",
             Self::SendStallTimeout => "send_stall_timeout",
             Self::RequestReadTimeout => "request_read_timeout",
             Self::EarlyAnswerLinger => "early_answer_linger",
+            Self::MaxHeaderListSize => "max_header_list_size",
             Self::MaxMetadataSize => "max_metadata_size",
             Self::MaxMetadataPairs => "max_metadata_pairs",
             Self::PeerHeaderListSize => "peer_header_list_size",
@@ -232,7 +261,9 @@ impl Counter {
             Self::HeaderBlocks => "header_blocks",
             Self::CancelledStreams => "cancelled_streams",
             Self::FaultyStreams => "faulty_streams",
+            Self::MaxConcurrentResetStreams => "max_concurrent_reset_streams",
             Self::MaxLocalErrorResetStreams => "max_local_error_reset_streams",
+            Self::DataFrameBudget => "data_frame_budget",
             Self::Http2Budgets => "http2_budgets",
             Self::Http2Errors => "http2_errors",
             Self::MaxConnectionIdle => "max_connection_idle",
@@ -243,6 +274,8 @@ impl Counter {
             Self::GoawayLinger => "goaway_linger",
             Self::HandlerPanicked => "handler_panicked",
             Self::ConnectTimeout => "connect_timeout",
+            Self::HappyEyeballsDelay => "happy_eyeballs_delay",
+            Self::MaxConnectionsPerAddress => "max_connections_per_address",
             Self::MaxPendingCalls => "max_pending_calls",
             Self::TooManyPings => "too_many_pings",
             Self::RetryBufferPerCall => "retry_buffer_per_call",
@@ -254,6 +287,15 @@ impl Counter {
 }
 
 impl Counter {
+    /// Its place in [`ALL`](Self::ALL), which is in the order of the declaration.
+    #[expect(
+        clippy::as_conversions,
+        reason = "nothing else yields a variant's number"
+    )]
+    const fn index(self) -> usize {
+        self as usize
+    }
+
     /// What is counted when h2 ends a connection with this code.
     pub(super) fn of_fault(code: Reason) -> Self {
         if code == Reason::ENHANCE_YOUR_CALM {
@@ -314,6 +356,8 @@ impl Counters {
     }
 
     /// It has happened so many times more.
+    // Never a part of what calls it: the path of a message is larger for it, though it is not taken.
+    #[cold]
     pub(crate) fn add(&self, counter: Counter, times: u64) {
         if let Some(count) = self.counted(counter) {
             count.fetch_add(times, Ordering::Relaxed);
@@ -335,8 +379,7 @@ impl Counters {
     }
 
     fn counted(&self, counter: Counter) -> Option<&AtomicU64> {
-        let mut all = Counter::ALL.into_iter().zip(self.0.iter());
-        all.find(|(one, _)| *one == counter).map(|(_, count)| count)
+        self.0.get(counter.index())
     }
 }
 

@@ -8,18 +8,22 @@
 
 use tokio::time::Instant;
 
-use super::counters::Counter;
+use super::counters::{Counter, Counters};
 use super::frame_scanner::{Found, FrameHead};
 use super::large_blocks::BlockMeasure;
+use super::late_frames::{LateFrames, Remembered, SMALL_DATA_FRAME};
 use super::ping_policy::PingPolicy;
 use super::rate::{Bucket, Rate};
-use crate::spec::http2::{error as error_code, flag, frame as frame_type, setting};
+use crate::spec::http2::{DEFAULT_WINDOW, error as error_code, flag, frame as frame_type, setting};
 
-/// Small enough to be charged by h2: it holds 256 bytes less the payload against the connection.
-const SMALL_DATA_FRAME: usize = 256;
+/// After so many empty DATA frames h2 ends the connection; it has no setting for that.
+const EMPTY_DATA_FRAMES: u64 = 100;
 
 /// The last stream's id and an error code. RFC 9113 §6.8.
 const GOAWAY_WITHOUT_WORDS: usize = 8;
+
+/// An idle connection keeps room for so many streams that have ended.
+const KEPT_STREAMS: usize = 8;
 
 /// Header blocks beyond those that are due. One stream may have too many of them, which is a fault of
 /// that stream only.
@@ -36,6 +40,11 @@ pub(super) struct FrameLimits {
     pub(super) header_blocks: Option<BlockMeasure>,
     /// Header blocks for each one of ours.
     pub(super) header_blocks_each: Option<u64>,
+    /// Streams that h2 remembers after it has reset them.
+    pub(super) remembered: Remembered,
+    /// What h2 takes over the life of a connection.
+    pub(super) max_local_error_reset_streams: usize,
+    pub(super) data_frame_budget: usize,
 }
 
 /// A GOAWAY of the peer.
@@ -49,6 +58,7 @@ pub(crate) struct GoAway {
 
 /// What passed, as far as the connection task asks for it.
 pub(crate) struct FrameCounts {
+    counters: Counters,
     /// When the last bytes came.
     pub(crate) last_read_at: Instant,
     /// When the header block that is not whole yet began, as far as frame heads tell.
@@ -77,6 +87,14 @@ pub(crate) struct FrameCounts {
     pub(crate) goaways_sent: u32,
     /// DATA frames without a byte and without END_STREAM.
     pub(crate) empty_data_frames: u64,
+    late_frames: LateFrames,
+    /// Streams that HEADERS of ours have ended since h2 began to write.
+    ended_streams: Vec<u32>,
+    /// Bytes that the peer may still send us, on all streams together.
+    window_left: u64,
+    /// Half of what h2 takes over the life of a connection.
+    half_of_resets: u64,
+    half_of_budget: usize,
     now: Instant,
     frames_answered: u64,
     /// Bytes of DATA that h2 has written.
@@ -115,8 +133,10 @@ impl Abuse {
 }
 
 impl FrameCounts {
-    pub(super) fn new(limits: FrameLimits, now: Instant) -> Self {
+    pub(super) fn new(limits: FrameLimits, counters: Counters) -> Self {
+        let now = Instant::now();
         Self {
+            counters,
             last_read_at: now,
             header_block_since: None,
             settings: false,
@@ -131,6 +151,12 @@ impl FrameCounts {
             fatal_goaway: None,
             goaways_sent: 0,
             empty_data_frames: 0,
+            late_frames: LateFrames::new(limits.remembered, now),
+            ended_streams: Vec::new(),
+            window_left: u64::from(DEFAULT_WINDOW),
+            half_of_resets: u64::try_from(limits.max_local_error_reset_streams / 2)
+                .unwrap_or(u64::MAX),
+            half_of_budget: limits.data_frame_budget / 2,
             now,
             frames_answered: 0,
             data_bytes_sent: 0,
@@ -163,18 +189,56 @@ impl FrameCounts {
         self.last_read_at = now;
     }
 
+    /// h2 counts some things over the whole life of a connection, and gives up on it in the end. A peer
+    /// with a long-lived connection that has many cancelled calls, or is fond of empty DATA, does no
+    /// wrong. So this says in time that the connection is to be replaced, and for what.
+    pub(crate) fn worn_by(&self) -> Option<Counter> {
+        if self.resets_written > self.half_of_resets
+            || self.empty_data_frames > EMPTY_DATA_FRAMES / 2
+        {
+            Some(Counter::MaxLocalErrorResetStreams)
+        } else if self.late_frames.cost() > self.half_of_budget {
+            Some(Counter::DataFrameBudget)
+        } else {
+            None
+        }
+    }
+
+    /// h2 has written all it had, and begins to read again.
+    pub(super) fn turn_begins(&mut self) {
+        self.late_frames.turn_begins();
+        self.ended_streams.clear();
+    }
+
+    /// Gives back the memory that a busy peer made us take.
+    pub(super) fn release_buffers(&mut self) {
+        self.late_frames.release_buffers();
+        if self.ended_streams.capacity() > KEPT_STREAMS {
+            self.ended_streams = Vec::new();
+        }
+    }
+
     pub(super) fn received(&mut self, found: Found<'_>, small_frames: &mut u32) {
         match found {
             Found::Head(head) => self.received_head(head, small_frames),
-            Found::Payload(head, payload, follow) => match head.kind {
-                frame_type::SETTINGS => self.received_settings(payload),
-                frame_type::GOAWAY => {
-                    self.received_goaway(payload);
+            Found::Payload(head, payload, follow) => {
+                if head.kind == frame_type::GOAWAY {
                     self.behind_goaway.get_or_insert(follow);
                 }
-                _ => {}
-            },
+                self.received_payload(head, payload, small_frames);
+            }
             Found::BlockEnd => self.header_block_since = None,
+        }
+    }
+
+    // Rare, and out of the way of what is not.
+    #[cold]
+    fn received_payload(&mut self, head: FrameHead, payload: &[u8], small_frames: &mut u32) {
+        match head.kind {
+            frame_type::DATA => self.received_padded(head, payload, small_frames),
+            frame_type::SETTINGS => self.received_settings(payload),
+            frame_type::GOAWAY => self.received_goaway(payload),
+            _ => {}
         }
     }
 
@@ -182,9 +246,10 @@ impl FrameCounts {
         let ack = head.flags & flag::ACK != 0;
         let too_many = match head.kind {
             frame_type::DATA => {
-                if head.length < SMALL_DATA_FRAME && head.flags & flag::END_STREAM == 0 {
-                    *small_frames += 1;
-                    self.empty_data_frames += u64::from(head.length == 0);
+                self.take_window(head.length);
+                // How much of a padded one is padding, its payload tells.
+                if head.flags & (flag::END_STREAM | flag::PADDED) == 0 {
+                    self.received_data(head.stream, head.length, small_frames);
                 }
                 return;
             }
@@ -231,6 +296,49 @@ impl FrameCounts {
         };
         if self.abuse.is_none() {
             self.abuse = too_many.map(|(text, counter)| Abuse::new(text, counter));
+        }
+    }
+
+    /// A DATA frame came that is not its stream's last.
+    #[inline]
+    fn received_data(&mut self, stream: u32, bytes: usize, small_frames: &mut u32) {
+        if bytes >= SMALL_DATA_FRAME {
+            self.late_frames.received_large(bytes);
+            return;
+        }
+        *small_frames += 1;
+        if bytes == 0 {
+            self.empty_data_frames += 1;
+        } else {
+            self.late_frames.received_small(stream, bytes, self.now);
+        }
+    }
+
+    // All of a DATA frame counts, its padding too. RFC 9113 §6.9.1.
+    #[inline]
+    fn take_window(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        match self.window_left.checked_sub(bytes) {
+            Some(left) if left > 0 => self.window_left = left,
+            Some(_) | None => self.window_is_used_up(),
+        }
+    }
+
+    #[cold]
+    fn window_is_used_up(&mut self) {
+        if self.window_left > 0 {
+            self.window_left = 0;
+            self.counters.count(Counter::ConnectionWindow);
+        }
+    }
+
+    // The first byte says how many there are at the end that mean nothing. RFC 9113 §6.1. A frame of
+    // none, or of too few for that, ends the connection.
+    fn received_padded(&mut self, head: FrameHead, payload: &[u8], small_frames: &mut u32) {
+        let padding = payload.first().map(|length| usize::from(*length) + 1);
+        let bytes = padding.and_then(|padding| head.length.checked_sub(padding));
+        if let Some(bytes) = bytes.filter(|_| head.flags & flag::END_STREAM == 0) {
+            self.received_data(head.stream, bytes, small_frames);
         }
     }
 
@@ -284,6 +392,9 @@ impl FrameCounts {
                     if head.kind == frame_type::HEADERS {
                         self.header_blocks_sent += 1;
                         self.last_headers_stream = self.last_headers_stream.max(head.stream);
+                        if head.flags & flag::END_STREAM != 0 {
+                            self.ended_streams.push(head.stream);
+                        }
                     }
                     if let Some(policy) = &mut self.ping_policy {
                         policy.answered();
@@ -293,27 +404,40 @@ impl FrameCounts {
                 self.settings_obeyed += u64::from(head.kind == frame_type::SETTINGS && ack);
                 None
             }
-            Found::Payload(head, payload, follow) => match head.kind {
-                frame_type::RST_STREAM => {
-                    self.reset_sent(payload);
-                    None
-                }
-                frame_type::GOAWAY => {
-                    self.goaways_sent = self.goaways_sent.saturating_add(1);
-                    // After the last stream's id comes the error code; 0 is none.
-                    let code = payload.get(4..).and_then(<[u8]>::first_chunk);
-                    let code = code.copied().map(u32::from_be_bytes);
-                    let fault = code.filter(|code| *code != error_code::NO_ERROR);
-                    self.fatal_goaway = self.fatal_goaway.or(fault);
-                    (head.length == GOAWAY_WITHOUT_WORDS).then_some(*follow)
-                }
-                _ => None,
-            },
+            Found::Payload(head, payload, follow) => self.sent_payload(*head, payload, *follow),
             Found::BlockEnd => None,
         }
     }
 
-    fn reset_sent(&mut self, payload: &[u8]) {
+    // Rare, and out of the way of what is not.
+    #[cold]
+    fn sent_payload(&mut self, head: FrameHead, payload: &[u8], follow: usize) -> Option<usize> {
+        match head.kind {
+            frame_type::RST_STREAM => {
+                self.late_frames.reset(head.stream, Instant::now());
+                self.reset_sent(head.stream, payload);
+                None
+            }
+            // Of the whole connection. RFC 9113 §6.9.
+            frame_type::WINDOW_UPDATE => {
+                let more = payload.first_chunk().copied().map_or(0, u32::from_be_bytes);
+                self.window_left = self.window_left.saturating_add(u64::from(more));
+                None
+            }
+            frame_type::GOAWAY => {
+                self.goaways_sent = self.goaways_sent.saturating_add(1);
+                // After the last stream's id comes the error code; 0 is none.
+                let code = payload.get(4..).and_then(<[u8]>::first_chunk);
+                let code = code.copied().map(u32::from_be_bytes);
+                let fault = code.filter(|code| *code != error_code::NO_ERROR);
+                self.fatal_goaway = self.fatal_goaway.or(fault);
+                (head.length == GOAWAY_WITHOUT_WORDS).then_some(follow)
+            }
+            _ => None,
+        }
+    }
+
+    fn reset_sent(&mut self, stream: u32, payload: &[u8]) {
         let Some(&code) = payload.first_chunk::<4>() else {
             return;
         };
@@ -325,10 +449,18 @@ impl FrameCounts {
                 self.resets_written += 1;
                 self.streams_refused += 1;
             }
-            error_code::STREAM_CLOSED => self.resets_written += 1,
-            // h2's answer to a stream that broke the protocol.
-            _ => {
+            error_code::STREAM_CLOSED => {
                 self.resets_written += 1;
+                self.counters.count(Counter::MaxConcurrentResetStreams);
+            }
+            // h2's answer to a stream that broke the protocol.
+            code => {
+                self.resets_written += 1;
+                // To a request whose headers are too large it says HEADERS before, with 431, and that this is
+                // all.
+                if code == error_code::PROTOCOL_ERROR && self.ended_streams.contains(&stream) {
+                    self.counters.count(Counter::MaxHeaderListSize);
+                }
                 let now = self.now;
                 let bucket = self.faulty_streams.as_mut();
                 if bucket.is_some_and(|bucket| !bucket.take(now)) {

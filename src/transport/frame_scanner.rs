@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The scanner is handed bytes as they pass, cut anywhere, and tells of each frame when its nine
-//! bytes are known. Payloads are skipped, but for those that say something about the connection: their
-//! start is kept and told of when they are whole.
+//! bytes are known. Payloads are skipped, but for those that say something about the connection, or how
+//! much of them is padding: their start is kept and told of when they are whole.
 //!
 //! Spec: RFC 9113 §4.1.
 
@@ -48,7 +48,7 @@ impl FrameHead {
 pub(crate) enum Found<'a> {
     /// A frame begins.
     Head(FrameHead),
-    /// The payload of a frame about the connection has passed; this is its start, and if it is short
+    /// The payload of such a frame has passed; this is its start, and if it is short
     /// all of it. So many bytes of those handed in follow it.
     Payload(FrameHead, &'a [u8], usize),
     /// The last byte of a header block has passed.
@@ -64,6 +64,14 @@ pub(crate) struct FrameScanner {
     kept: Option<Kept>,
     /// The payload that passes ends a header block.
     ends_block: bool,
+    way: Way,
+}
+
+/// Which direction it is. What the peer says of its windows is its own affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    In,
+    Out,
 }
 
 #[derive(Debug)]
@@ -74,13 +82,14 @@ struct Kept {
 
 impl FrameScanner {
     /// A scanner that first passes over `skip` bytes, such as the connection preface.
-    pub(crate) fn after(skip: usize) -> Self {
+    pub(crate) fn after(skip: usize, way: Way) -> Self {
         Self {
             head: [0; FRAME_HEAD_LENGTH],
             head_length: 0,
             payload_left: skip,
             kept: None,
             ends_block: false,
+            way,
         }
     }
 
@@ -112,7 +121,7 @@ impl FrameScanner {
             if ends_block(head) && head.length == 0 {
                 found(Found::BlockEnd);
             }
-            if is_kept(head) {
+            if self.keeps(head) {
                 if head.length == 0 {
                     found(Found::Payload(head, &[], bytes.len()));
                 } else {
@@ -122,6 +131,15 @@ impl FrameScanner {
                     });
                 }
             }
+        }
+    }
+
+    fn keeps(&self, head: FrameHead) -> bool {
+        match head.kind {
+            frame::SETTINGS | frame::RST_STREAM | frame::GOAWAY => true,
+            frame::DATA => head.flags & flag::PADDED != 0,
+            frame::WINDOW_UPDATE => head.stream == 0 && self.way == Way::Out,
+            _ => false,
         }
     }
 
@@ -160,13 +178,6 @@ impl FrameScanner {
 
 /// So much of a payload is kept. Only the text of a GOAWAY is longer, and its start will do.
 const KEPT_LIMIT: usize = 1024;
-
-fn is_kept(head: FrameHead) -> bool {
-    matches!(
-        head.kind,
-        frame::SETTINGS | frame::RST_STREAM | frame::GOAWAY
-    )
-}
 
 fn ends_block(head: FrameHead) -> bool {
     matches!(head.kind, frame::HEADERS | frame::CONTINUATION) && head.flags & flag::END_HEADERS != 0

@@ -33,8 +33,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Io;
+use super::counters::Counters;
 use super::frame_counts::{FrameCounts, FrameLimits};
-use super::frame_scanner::FrameScanner;
+use super::frame_scanner::{FrameScanner, Way};
 use crate::spec::http2::{FRAME_HEAD_LENGTH, PREFACE, frame as frame_type};
 
 /// So many small DATA frames are read before handlers get their turn.
@@ -59,18 +60,17 @@ pub(crate) struct SharedMeter(Arc<Mutex<FrameMeter>>);
 impl SharedMeter {
     /// A server's end: the preface comes in.
     #[cfg(feature = "server")]
-    pub(super) fn server(io: Io, limits: FrameLimits) -> Self {
-        Self::new(io, limits, PREFACE.len(), 0)
+    pub(super) fn server(io: Io, limits: FrameLimits, counters: Counters) -> Self {
+        Self::new(io, FrameCounts::new(limits, counters), PREFACE.len(), 0)
     }
 
     /// A client's end: the preface goes out.
     #[cfg(feature = "client")]
-    pub(super) fn client(io: Io, limits: FrameLimits) -> Self {
-        Self::new(io, limits, 0, PREFACE.len())
+    pub(super) fn client(io: Io, limits: FrameLimits, counters: Counters) -> Self {
+        Self::new(io, FrameCounts::new(limits, counters), 0, PREFACE.len())
     }
 
-    fn new(io: Io, limits: FrameLimits, inbound_skip: usize, outbound_skip: usize) -> Self {
-        let now = Instant::now();
+    fn new(io: Io, counts: FrameCounts, inbound_skip: usize, outbound_skip: usize) -> Self {
         Self(Arc::new(Mutex::new(FrameMeter {
             io,
             is_client: outbound_skip > 0,
@@ -80,12 +80,13 @@ impl SharedMeter {
             small_frames: 0,
             unbroken_bytes: 0,
             held: false,
+            turn_over: false,
             ended: false,
             joined: BytesMut::new(),
             blocked: false,
-            inbound: FrameScanner::after(inbound_skip),
-            outbound: FrameScanner::after(outbound_skip),
-            counts: FrameCounts::new(limits, now),
+            inbound: FrameScanner::after(inbound_skip, Way::In),
+            outbound: FrameScanner::after(outbound_skip, Way::Out),
+            counts,
         })))
     }
 
@@ -110,6 +111,8 @@ pub(crate) struct FrameMeter {
     unbroken_bytes: usize,
     /// h2 finds nothing to read.
     held: bool,
+    /// h2 found nothing more to read, and writes.
+    turn_over: bool,
     ended: bool,
     joined: BytesMut,
     /// h2 could not write all it had.
@@ -191,6 +194,7 @@ impl FrameMeter {
         if self.joined.is_empty() && self.joined.capacity() > KEPT_BUFFER {
             self.joined = BytesMut::new();
         }
+        self.counts.release_buffers();
     }
 
     /// Reads and drops what still comes. Ready at the end of the stream, with what was dropped.
@@ -373,7 +377,14 @@ impl AsyncRead for SharedMeter {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.lock().poll_read_frames(cx, into)
+        let mut meter = self.lock();
+        // What h2 could not write is still to come.
+        if meter.turn_over && !meter.blocked {
+            meter.counts.turn_begins();
+        }
+        let polled = meter.poll_read_frames(cx, into);
+        meter.turn_over = polled.is_pending();
+        polled
     }
 }
 

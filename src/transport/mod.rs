@@ -13,6 +13,7 @@
 //! | [`config`] | every limit and timer, with its default |
 //! | `meter`, `frame_scanner`, `frame_counts` | the byte stream under h2: joined, read ahead, counted |
 //! | `large_blocks` | header blocks that h2 would cut |
+//! | `late_frames` | small frames that h2 never forgives |
 //! | [`counters`] | which limits were run into, and how often |
 //! | `ping_policy`, `rate`, `timer` | how much of what a peer may do, and for how long |
 //! | `turn` | no turn of a task for what it does itself |
@@ -47,6 +48,7 @@ pub mod faults;
 mod frame_counts;
 mod frame_scanner;
 mod large_blocks;
+mod late_frames;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod leaks;
 mod limits;

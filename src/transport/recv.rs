@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::connection_shared::ConnectionShared;
-use super::counters::Counters;
+use super::counters::{Counter, Counters};
 use super::errors::status_of_server_stream;
 use crate::wire::{Deframer, RawMessage, Status};
 
@@ -248,8 +248,13 @@ impl RecvState {
         if came == 0 && self.end.is_none() {
             return false;
         }
+        let window = self.connection.stream_window();
+        let had_room = self.unreleased < window;
         self.unreleased += came;
         self.held += came;
+        if self.unreleased >= window && had_room && !self.discarding {
+            self.connection.count(Counter::StreamWindow);
+        }
         self.connection.is_unread(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {

@@ -249,7 +249,7 @@ impl ResponseReader {
         // A message that breaks the framing does so again when it is asked for.
         let message = messages.deframer.next_message().ok()??;
         self.messages += 1;
-        messages.release(messages.deframer.buffered());
+        messages.release(&self.connection);
         Some(message)
     }
 
@@ -269,7 +269,7 @@ impl ResponseReader {
             match messages.deframer.next_message() {
                 Ok(Some(message)) => {
                     self.messages += 1;
-                    messages.release(messages.deframer.buffered());
+                    messages.release(&self.connection);
                     return Poll::Ready(Ok(Some(message)));
                 }
                 Ok(None) => {}
@@ -291,7 +291,7 @@ impl ResponseReader {
                 }
                 Poll::Pending => {
                     // What is left is the beginning of a message.
-                    messages.release_now(messages.unreleased);
+                    messages.release_now(messages.unreleased, &self.connection);
                     return Poll::Pending;
                 }
             }
@@ -350,15 +350,22 @@ impl Messages {
     }
 
     // In steps, since each release takes h2's lock.
-    fn release(&mut self, still_buffered: usize) {
+    fn release(&mut self, connection: &ConnectionState) {
+        let still_buffered = self.deframer.buffered();
         let releasable = self.unreleased.saturating_sub(still_buffered);
         if releasable >= self.release_step {
-            self.release_now(releasable);
+            self.release_now(releasable, connection);
         }
     }
 
-    fn release_now(&mut self, length: usize) {
+    fn release_now(&mut self, length: usize, connection: &ConnectionState) {
         if length > 0 {
+            // Who waits for the first bytes of a full window has not given back less than a step of it.
+            if length >= self.release_step
+                && self.stream.flow_control().used_capacity() >= connection.stream_window()
+            {
+                connection.counters.count(Counter::StreamWindow);
+            }
             // Fails only for more than was received, which `unreleased` rules out.
             let _ = self.stream.flow_control().release_capacity(length);
             self.unreleased -= length.min(self.unreleased);

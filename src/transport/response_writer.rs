@@ -121,7 +121,7 @@ impl ResponseWriter {
             self.room = None;
         }
         let before = body.pending_bytes();
-        let polled = body.poll_send(cx);
+        let polled = body.poll_send(cx, connection.counters());
         connection.is_unsent(before - body.pending_bytes());
         if polled == Poll::Ready(Err(Gone)) && body.has_stalled() {
             connection.count(Counter::SendStallTimeout);

@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Sleep, sleep};
 
+use super::counters::{Counter, Counters};
 use super::timer::poll_timer;
 #[cfg(feature = "client")]
 use crate::spec::http2;
@@ -38,6 +39,8 @@ pub(crate) struct SendHalf {
     /// Nothing follows what is pending.
     last: bool,
     stall_timeout: Option<Duration>,
+    /// No room was found, which has been counted.
+    waits: bool,
     /// Runs while the peer takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     /// Whoever waits for the peer to go away is woken by h2 also when there is room to send.
@@ -52,6 +55,7 @@ impl SendHalf {
             pending: Bytes::new(),
             last: false,
             stall_timeout,
+            waits: false,
             stalled: None,
             watched: false,
         }
@@ -82,7 +86,11 @@ impl SendHalf {
     }
 
     /// Hands over as much as there is room for. Ready when all of it is.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        counters: &Counters,
+    ) -> Poll<Result<(), Gone>> {
         if self.watched && !self.pending.is_empty() {
             // To ask for room would wake the very task that does so, for a turn in which nothing is left
             // to do.
@@ -99,9 +107,15 @@ impl SendHalf {
                 match self.stream.poll_capacity(cx) {
                     Poll::Ready(Some(Ok(_))) => continue,
                     Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Err(Gone)),
-                    Poll::Pending => return self.poll_stalled(cx).map(Err),
+                    Poll::Pending => {
+                        if !std::mem::replace(&mut self.waits, true) {
+                            counters.count(Counter::StreamSendBuffer);
+                        }
+                        return self.poll_stalled(cx).map(Err);
+                    }
                 }
             }
+            self.waits = false;
             self.stalled = None;
             let chunk = self.pending.split_to(room.min(self.pending.len()));
             let end_stream = self.last && self.pending.is_empty();
@@ -144,8 +158,12 @@ impl SendHalf {
 
     /// As [`poll_send`](Self::poll_send), and ready also when the peer is gone meanwhile.
     #[cfg(feature = "server")]
-    pub(crate) fn poll_all(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        match self.poll_send(cx) {
+    pub(crate) fn poll_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        counters: &Counters,
+    ) -> Poll<Result<(), Gone>> {
+        match self.poll_send(cx, counters) {
             Poll::Ready(sent) => Poll::Ready(sent),
             Poll::Pending => self.poll_gone(cx).map(Err),
         }

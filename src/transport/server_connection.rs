@@ -52,8 +52,6 @@ const CALLS_PER_FLUSH: u32 = 32;
 const CALLS_PER_TURN: u32 = 256;
 /// and after so long: requests may be small on the wire and a lot of work.
 const TURN_TIME: Duration = Duration::from_millis(1);
-/// After so many empty DATA frames h2 ends the connection; it has no setting for that.
-const EMPTY_DATA_FRAMES: u64 = 100;
 /// How much is read and dropped after a farewell.
 const LINGER_BYTES: usize = 256 * 1024;
 
@@ -94,7 +92,7 @@ pub(crate) async fn serve_connection(
 ) -> Result<(), ConnectionError> {
     let opened_at = Instant::now();
     let config = Arc::clone(&server.config);
-    let meter = SharedMeter::server(io, config.frame_limits());
+    let meter = SharedMeter::server(io, config.frame_limits(), server.counters.clone());
     // Boxed, so that a connection does not keep the room for its beginning.
     let opening = Box::pin(timeout(config.preface_timeout, open(&meter, &config)));
     let h2 = match phase.clone().until_cut(opening).await {
@@ -456,14 +454,13 @@ impl ServerConnection {
 
     /// Looks at what passed, and acts on a limit that was crossed. Says whether h2 has new work.
     fn judge(&mut self) -> bool {
-        let (abuse, resets, refused, empty_data_frames, fatal_goaway) = {
+        let (abuse, refused, worn_by, fatal_goaway) = {
             let meter = self.meter.lock();
             let counts = meter.counts();
             (
                 counts.abuse,
-                counts.resets_written,
                 counts.streams_refused,
-                counts.empty_data_frames,
+                counts.worn_by(),
                 counts.fatal_goaway,
             )
         };
@@ -502,14 +499,9 @@ impl ServerConnection {
             self.close(Reason::NO_ERROR, None);
             return true;
         }
-        // h2 counts its own resets and a peer's empty DATA over the whole life of a connection, and
-        // gives up on it in the end. A client with long-lived connections that has many cancelled
-        // calls, or is fond of empty DATA, does no wrong: it is sent to a new connection in time.
-        let half = self.shared.config.max_local_error_reset_streams / 2;
-        let worn = resets > u64::try_from(half).unwrap_or(u64::MAX)
-            || empty_data_frames > EMPTY_DATA_FRAMES / 2;
-        if self.drain.is_none() && worn {
-            self.shared.count(Counter::MaxLocalErrorResetStreams);
+        // The peer goes on on a new connection, and no call is lost.
+        if let Some(counter) = worn_by.filter(|_| self.drain.is_none()) {
+            self.shared.count(counter);
             self.begin_drain(None, None);
             return true;
         }

@@ -127,7 +127,8 @@ impl StreamHalves {
             let mut send = SendHalf::new(stream, Some(self.connection.config.send_stall_timeout));
             send.begin(Bytes::from_static(body.as_bytes()), false);
             // Errors mean that the client is gone, as above.
-            if poll_fn(|cx| send.poll_all(cx)).await.is_ok() {
+            let counters = self.connection.counters();
+            if poll_fn(|cx| send.poll_all(cx, counters)).await.is_ok() {
                 let _ = send.finish();
             }
         }

@@ -8,10 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, advance};
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PREFACE, Probe, RST_STREAM,
-    RawPeer, SETTINGS, WINDOW_UPDATE, block, counted_server, encoded, frame, hits, request_block,
+    ACK, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING, PREFACE, Probe,
+    RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, block, counted_server, encoded, frame, hits,
+    request_block,
 };
 use crate::tokio;
+
+const PADDED: u8 = 8;
 
 fn server(config: ServerConfig) -> (DuplexStream, Counters) {
     counted_server(Probe::default(), config)
@@ -148,7 +151,9 @@ async fn a_connection_has_so_many_streams_and_a_server_so_many_calls() {
     );
     peer.write(&frame(PING, 0, 0, b"and then")).await;
     peer.frame_of(PING).await.unwrap();
-    assert_eq!(hits(&counters), [(Counter::MaxConcurrentStreams, 1)]);
+    // h2 does not remember a stream that it has refused, and here its DATA is late.
+    let late = (Counter::MaxConcurrentResetStreams, 1);
+    assert_eq!(hits(&counters), [(Counter::MaxConcurrentStreams, 1), late]);
 
     let (io, counters) = server(ServerConfig {
         max_concurrent_calls: 3,
@@ -386,6 +391,145 @@ async fn a_connection_worn_by_resets_is_replaced_in_time() {
     }
 }
 
+/// Opens streams that are refused, and goes on with them all the same: so many frames of this payload, or
+/// as many as there can be until GOAWAY. Yields the codes of those. A call beside them must end well.
+async fn go_on(peer: &mut RawPeer<DuplexStream>, payload: &[u8], frames: usize) -> Vec<u8> {
+    let mut chat = frame(HEADERS, END_HEADERS, 1, &request_block("Chat"));
+    chat.extend(frame(DATA, 0, 1, &encoded("x")));
+    peer.write(&chat).await;
+    let (mut codes, mut left, mut stream) = (Vec::new(), frames, 1);
+    while left > 0 && codes.is_empty() {
+        stream += 2;
+        peer.write(&frame(
+            HEADERS,
+            END_HEADERS,
+            stream,
+            &request_block("Refuse"),
+        ))
+        .await;
+        until(peer, &mut codes, |frame| {
+            (frame.kind, frame.stream) == (RST_STREAM, stream)
+        })
+        .await;
+        let some = left.min(20);
+        left -= some;
+        let mut late = frame(DATA, 0, stream, payload).repeat(some);
+        // The answer follows when they have been read.
+        late.extend(frame(PING, 0, 0, b"all read"));
+        peer.write(&late).await;
+        until(peer, &mut codes, |frame| {
+            (frame.kind, &frame.payload[..]) == (PING, b"all read")
+        })
+        .await;
+    }
+    peer.write(&frame(DATA, END_STREAM, 1, &encoded("x"))).await;
+    until(peer, &mut codes, |frame| {
+        (frame.kind, frame.stream, frame.flags & END_STREAM) == (HEADERS, 1, END_STREAM)
+    })
+    .await;
+    codes
+}
+
+/// Reads up to this frame, and notes the codes of GOAWAY on the way.
+async fn until(
+    peer: &mut RawPeer<DuplexStream>,
+    codes: &mut Vec<u8>,
+    wanted: impl Fn(&Frame) -> bool,
+) {
+    loop {
+        let frame = peer.frame().await.expect("the connection lives on");
+        if frame.kind == GOAWAY {
+            codes.push(frame.payload[7]);
+        }
+        if wanted(&frame) {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+#[rustfmt::skip]
+async fn empty_frames_cost_a_connection_and_no_call() {
+    let worn = [(Counter::MaxLocalErrorResetStreams, 1)];
+    let cases: [(u8, &[u8], usize, &[_]); 6] = [
+        // flags  payload          frames  what is counted
+        (0,       b"",                 50, &[]),
+        (0,       b"",                 51, &worn),
+        (0,       b"",                100, &worn), // one more is too many for h2
+        (PADDED,  b"\x02\x00\x00",      50, &[]),
+        (PADDED,  b"\x02\x00\x00",      51, &worn),
+        (PADDED,  b"\x00",             51, &worn), // no padding but its length
+    ];
+    for (flags, payload, frames, hit) in cases {
+        let (io, counters) = over_http2(Http2Config::default());
+        let mut peer = RawPeer::begin(io).await;
+        let mut said = frame(HEADERS, END_HEADERS, 1, &request_block("Echo"));
+        said.extend(frame(DATA, flags, 1, payload).repeat(frames));
+        peer.write(&said).await;
+        peer.write(&frame(PING, 0, 0, b"all read")).await;
+        let mut codes = Vec::new();
+        until(&mut peer, &mut codes, |frame| frame.payload == b"all read").await;
+        peer.write(&frame(DATA, END_STREAM, 1, &encoded("x"))).await;
+        until(&mut peer, &mut codes, |frame| {
+            (frame.kind, frame.flags & END_STREAM) == (HEADERS, END_STREAM)
+        })
+        .await;
+        assert_eq!(codes, vec![0; hit.len()], "{flags} {frames}");
+        assert_eq!(hits(&counters), *hit, "{flags} {frames}");
+    }
+}
+
+#[tokio::test]
+async fn late_small_frames_cost_a_connection_and_no_call() {
+    // A frame of one byte costs h2 255 of them: 128 are the last below half of the budget, 257 would be the
+    // last of all.
+    for (late, frames, hit) in [
+        (&b"x"[..], 128, None),
+        (b"x", 129, Some((Counter::DataFrameBudget, 1))),
+        (b"x", 100_000, Some((Counter::DataFrameBudget, 1))),
+        (&[0; 255], 10_000, None),
+        (&[0; 256], 10_000, None),
+    ] {
+        let (io, counters) = over_http2(Http2Config {
+            data_frame_budget: 64 * 1024,
+            early_answer_linger: Duration::ZERO,
+            max_ping_strikes: 100,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        let codes = go_on(&mut peer, late, frames).await;
+        assert_eq!(codes, vec![0; usize::from(hit.is_some())], "{frames}");
+        let mut counted = hits(&counters);
+        counted.retain(|(counter, _)| *counter != Counter::EarlyAnswerLinger);
+        assert_eq!(counted, Vec::from_iter(hit), "{frames}");
+    }
+}
+
+#[tokio::test]
+async fn late_small_frames_end_a_connection_when_the_budget_is_used_up() {
+    // All of them come at once, before the server has said that it drains.
+    for (frames, expected) in [(257, 0), (258, 11)] {
+        let (io, counters) = over_http2(Http2Config {
+            data_frame_budget: 64 * 1024,
+            early_answer_linger: Duration::ZERO,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        peer.write(&frame(HEADERS, END_HEADERS, 1, &request_block("Refuse")))
+            .await;
+        while peer.frame_on(1).await.unwrap().kind != RST_STREAM {}
+        let late = frame(DATA, 0, 1, b"x").repeat(frames);
+        let _ = peer.io.write_all(&late).await;
+        assert_eq!(frame_in_time(&mut peer, GOAWAY).await[7], expected);
+        let hit = match expected {
+            0 => Counter::DataFrameBudget,
+            _ => Counter::Http2Budgets,
+        };
+        let expected = [(Counter::EarlyAnswerLinger, 1), (hit, 1)];
+        assert_eq!(hits(&counters), expected, "{frames}");
+    }
+}
+
 #[tokio::test]
 async fn what_h2_ends_is_counted_apart() {
     // Unread frames of one byte cost h2 some 256 each.
@@ -508,8 +652,12 @@ async fn so_many_streams_are_remembered_that_we_have_reset() {
         peer.write(&call(7, "Echo")).await;
         // STREAM_CLOSED. RFC 9113 §5.1.
         let forgotten = forgotten.iter().map(|stream| (RST_STREAM, *stream, 5));
-        assert_eq!(ends(&mut peer, 7).await, forgotten.collect::<Vec<_>>());
-        assert_eq!(hits(&counters), [(Counter::EarlyAnswerLinger, 3)]);
+        let forgotten: Vec<_> = forgotten.collect();
+        assert_eq!(ends(&mut peer, 7).await, forgotten);
+        let counted = u64::try_from(forgotten.len()).unwrap();
+        let mut expected = vec![(Counter::EarlyAnswerLinger, 3)];
+        expected.extend((counted > 0).then_some((Counter::MaxConcurrentResetStreams, counted)));
+        assert_eq!(hits(&counters), expected);
     }
 }
 
@@ -541,7 +689,8 @@ async fn frames_and_windows_have_a_size() {
         // bytes that nobody reads, in frames of   what ends              what is counted
         (16_384, 16_384,                           &[],                   &[]),
         (16_385, 16_385,                           &goaway,               &[(Counter::Http2Errors, 1)]),
-        (65_535, 16_000,                           &[],                   &[]),
+        (65_534, 16_000,                           &[],                   &[]),
+        (65_535, 16_000,                           &[],                   &[(Counter::StreamWindow, 1)]),
         (65_536, 16_000,                           &reset,                &[]),
     ];
     for (bytes, each, expected, hit) in cases {
@@ -556,5 +705,117 @@ async fn frames_and_windows_have_a_size() {
         peer.write(&said).await;
         assert_eq!(ends(&mut peer, 3).await, *expected, "{bytes}");
         assert_eq!(hits(&counters), *hit, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_window_is_used_up_is_counted() {
+    for (last, hit) in [
+        (65_534, &[][..]),
+        (65_535, &[(Counter::ConnectionWindow, 1)]),
+    ] {
+        let (io, counters) = over_http2(Http2Config {
+            stream_window: 65_535,
+            connection_window: 4 * 65_535,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        peer.frame_of(WINDOW_UPDATE).await.expect("room");
+        for (stream, bytes) in [(1, 65_535), (3, 65_535), (5, 65_535), (7, last)] {
+            let mut said = frame(HEADERS, END_HEADERS, stream, &request_block("Gate"));
+            for piece in vec![0; bytes].chunks(16_384) {
+                said.extend(frame(DATA, 0, stream, piece));
+            }
+            peer.write(&said).await;
+        }
+        peer.write(&frame(PING, 0, 0, b"all read")).await;
+        while peer.frame_of(PING).await.unwrap().payload != b"all read" {}
+        let mut counted = hits(&counters);
+        counted.retain(|(counter, _)| *counter != Counter::StreamWindow);
+        assert_eq!(counted, hit, "{last}");
+    }
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_is_counted() {
+    // For room in the client's window, or in our own buffer.
+    for (window, buffer) in [(100_u32, 1_000), (1_000, 100)] {
+        for (bytes, hit) in [(100, None), (101, Some((Counter::StreamSendBuffer, 1)))] {
+            let (io, counters) = over_http2(Http2Config {
+                stream_send_buffer: buffer,
+                ..Http2Config::default()
+            });
+            let mut peer = RawPeer::begin(io).await;
+            // SETTINGS_INITIAL_WINDOW_SIZE. RFC 9113 §6.5.2.
+            let settings = [&[0, 4][..], &window.to_be_bytes()].concat();
+            let mut said = frame(SETTINGS, 0, 0, &settings);
+            said.extend(frame(HEADERS, END_HEADERS, 1, &request_block("Echo")));
+            // Before the text: five bytes, the field's, and its length.
+            let echo = encoded(&"x".repeat(bytes - 7));
+            said.extend(frame(DATA, END_STREAM, 1, &echo));
+            peer.write(&said).await;
+            let mut answer = peer.frame_of(DATA).await.unwrap().payload;
+            peer.write(&frame(WINDOW_UPDATE, 0, 1, &1_000_u32.to_be_bytes()))
+                .await;
+            while answer.len() < bytes {
+                answer.extend(peer.frame_of(DATA).await.unwrap().payload);
+            }
+            assert_eq!(answer, echo);
+            let what = format!("{bytes} of {window}, {buffer}");
+            assert_eq!(hits(&counters), Vec::from_iter(hit), "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn headers_that_h2_does_not_take_are_counted() {
+    // Each field counts with 32 bytes more. RFC 9113 §6.5.2.
+    let count = |fields: &[(&str, &str)]| {
+        let sizes = fields
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 32);
+        sizes.sum::<usize>()
+    };
+    let limit = 4_000;
+    // To h2 as many as the limit are too many.
+    for (size, hit) in [
+        (3_999, None),
+        (4_000, Some((Counter::MaxHeaderListSize, 1))),
+    ] {
+        let (io, counters) = over_http2(Http2Config {
+            max_header_list_size: limit,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        let mut fields = vec![
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/test.Probe/Echo"),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            ("x-long", ""),
+        ];
+        let value = "x".repeat(size - count(&fields));
+        fields[5].1 = &value;
+        peer.write(&frame(HEADERS, END_HEADERS, 1, &block(&fields)))
+            .await;
+        if hit.is_none() {
+            peer.write(&frame(DATA, END_STREAM, 1, &encoded("x"))).await;
+            peer.frame_of(DATA).await.expect("an answer");
+        } else {
+            // PROTOCOL_ERROR, after 431.
+            assert_eq!(frame_in_time(&mut peer, RST_STREAM).await, [0, 0, 0, 1]);
+        }
+        // Another fault of a stream is none of its headers' size.
+        let bad = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/a/b"),
+            ("upgrade", "h2c"),
+        ];
+        peer.write(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &block(&bad)))
+            .await;
+        while peer.frame_on(3).await.unwrap().kind != RST_STREAM {}
+        assert_eq!(hits(&counters), Vec::from_iter(hit), "{size}");
     }
 }

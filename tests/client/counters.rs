@@ -8,6 +8,7 @@ use barewire::{
 };
 use tokio::time::sleep;
 
+use crate::net::{Host, Net, Place, hold, settle};
 use crate::raw_server::*;
 use crate::support::{DATA, Probe, RST_STREAM, frame};
 use crate::tokio;
@@ -385,13 +386,22 @@ async fn so_many_cancelled_calls_are_remembered() {
         }));
         let (codes, hits) = late_frames(&mut line, 3).await;
         assert_eq!(codes, vec![STREAM_CLOSED; forgotten], "{remembered}");
-        assert_eq!(hits, []);
+        let counted = u64::try_from(forgotten).unwrap();
+        let expected = (counted > 0).then_some((Counter::MaxConcurrentResetStreams, counted));
+        assert_eq!(hits, Vec::from_iter(expected), "{remembered}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn so_many_late_frames_of_forgotten_calls_are_borne() {
-    for (limit, hit) in [(3, vec![]), (2, vec![(Counter::Http2Budgets, 1)])] {
+    // Above half of the limit calls go elsewhere; at the limit h2 ends the connection.
+    let worn = (Counter::MaxLocalErrorResetStreams, 1);
+    let cases = [
+        (6, vec![(Counter::MaxConcurrentResetStreams, 3)]),
+        (5, vec![(Counter::MaxConcurrentResetStreams, 3), worn]),
+        (2, vec![(Counter::Http2Budgets, 1)]),
+    ];
+    for (limit, hit) in cases {
         let mut line = Line::with(with_http2(ClientHttp2Config {
             reset_stream_duration: Duration::ZERO,
             max_local_error_reset_streams: limit,
@@ -402,7 +412,132 @@ async fn so_many_late_frames_of_forgotten_calls_are_borne() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+#[rustfmt::skip]
+async fn empty_frames_cost_a_connection_and_no_call() {
+    let worn = [(Counter::MaxLocalErrorResetStreams, 1)];
+    let cases: [(u8, &[u8], usize, &[_]); 6] = [
+        // flags  payload          frames  what is counted
+        (0,       b"",                 50, &[]),
+        (0,       b"",                 51, &worn),
+        (0,       b"",                100, &worn),  // one more is too many for h2
+        (PADDED,  b"\x02\x00\x00",      50, &[]),
+        (PADDED,  b"\x02\x00\x00",      51, &worn),
+        (PADDED,  b"\x00",             51, &worn),  // no padding but its length
+    ];
+    for (flags, payload, frames, hit) in cases {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let (mut inbound, mut server) = unread(&mut line).await;
+        let empty = frame(DATA, flags, 1, payload).repeat(frames);
+        server.write(&[headers(1), empty, message(1, "still")].concat()).await;
+        idle().await;
+        assert_eq!(hits(&channel.counters()), *hit, "{frames}");
+        if !hit.is_empty() {
+            let (result, _other) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+                let mut other = line.accept().await;
+                let stream = other.request().await.stream;
+                other.write(&answer(stream, "a")).await;
+                other
+            });
+            result.unwrap();
+        }
+        assert!(!line.has_dialled());
+        server.write(&trailers_ok(1)).await;
+        let heard = read_all(&mut inbound).await;
+        assert_eq!(heard.messages, ["still"]);
+        heard.end.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_small_frames_cost_a_connection_and_no_call() {
+    // Each costs h2 248 bytes: 132 of them are the last below half of the budget, 264 would be the last of
+    // all.
+    for (frames, hit) in [
+        (132, None),
+        (133, Some((Counter::DataFrameBudget, 1))),
+        (10_000, Some((Counter::DataFrameBudget, 1))),
+    ] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            data_frame_budget: 64 * 1024,
+            ..ClientHttp2Config::default()
+        }));
+        let channel = line.channel.clone();
+        let (mut first, mut server) = unread(&mut line).await;
+        server.write(&headers(1)).await;
+        let mut left = frames;
+        // Calls go elsewhere in time.
+        while left > 0 && !channel.counters().hit().any(|_| true) {
+            let (inbound, request) = tokio::join!(
+                async {
+                    let call = channel.server_streaming::<_, String>(path(), "ask".to_owned());
+                    within(call).await.unwrap()
+                },
+                server.request()
+            );
+            server.write(&headers(request.stream)).await;
+            idle().await;
+            drop(inbound);
+            assert_eq!(server.reset_of(request.stream).await, CANCEL);
+            let some = left.min(20);
+            server
+                .write(&message(request.stream, "x").repeat(some))
+                .await;
+            left -= some;
+            idle().await;
+        }
+        assert_eq!(hits(&channel.counters()), Vec::from_iter(hit), "{frames}");
+        if hit.is_some() {
+            let (result, _other) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+                let mut other = line.accept().await;
+                let stream = other.request().await.stream;
+                other.write(&answer(stream, "a")).await;
+                other
+            });
+            result.unwrap();
+        }
+        assert!(!line.has_dialled());
+        let rest = [message(1, "still"), trailers_ok(1)].concat();
+        server.write(&rest).await;
+        let heard = read_all(&mut first).await;
+        assert_eq!(heard.messages, ["still"]);
+        heard.end.unwrap();
+    }
+}
+
 const STREAM_CLOSED: u32 = 5;
+
+#[tokio::test(start_paused = true)]
+async fn late_small_frames_end_a_connection_when_the_budget_is_used_up() {
+    // Sent at once, so that calls cannot go elsewhere in time.
+    for (frames, code) in [(264, None), (265, Some(Code::Unavailable))] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            data_frame_budget: 64 * 1024,
+            ..ClientHttp2Config::default()
+        }));
+        let channel = line.channel.clone();
+        let (mut first, mut server) = unread(&mut line).await;
+        let (second, _) = tokio::join!(
+            async {
+                let call = channel.server_streaming::<_, String>(path(), "ask".to_owned());
+                within(call).await.unwrap()
+            },
+            server.request()
+        );
+        drop(second);
+        assert_eq!(server.reset_of(3).await, CANCEL);
+        server.try_write(&message(3, "x").repeat(frames)).await;
+        idle().await;
+        server
+            .try_write(&[headers(1), trailers_ok(1)].concat())
+            .await;
+        let end = read_all(&mut first).await.end;
+        assert_eq!(end.err().map(|status| status.code), code, "{frames}");
+        let cut = channel.counters().of(Counter::Http2Budgets);
+        assert_eq!(cut, u64::from(code.is_some()), "{frames}");
+    }
+}
 
 /// Cancels so many calls, whose answers go on. Yields the codes of the resets that these are answered
 /// with, and what was counted.
@@ -474,5 +609,158 @@ async fn streams_that_nobody_reads_hold_up_the_others_once_they_have_the_whole_w
         // To drop one of them is enough.
         unread.pop();
         assert_eq!(echo().await.unwrap().message, "x");
+    }
+}
+
+/// The DATA frames of one message, so many bytes with its prefix.
+fn of_bytes(stream: u32, bytes: usize) -> Vec<u8> {
+    // Before the text: five bytes, the field's, and three of its length.
+    let whole = encoded(&"x".repeat(bytes - 9));
+    assert_eq!(whole.len(), bytes);
+    let pieces = whole.chunks(16_384);
+    pieces.flat_map(|piece| data(stream, piece)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_whose_window_is_used_up_is_counted() {
+    for (bytes, hit) in [(65_534, None), (65_535, Some((Counter::StreamWindow, 1)))] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            stream_window: 65_535,
+            ..ClientHttp2Config::default()
+        }));
+        let (mut inbound, mut server) = unread(&mut line).await;
+        server
+            .write(&[headers(1), of_bytes(1, bytes)].concat())
+            .await;
+        idle().await;
+        server.write(&trailers_ok(1)).await;
+        // It is seen when the caller takes what is there.
+        read_all(&mut inbound).await.end.unwrap();
+        let counters = line.channel.counters();
+        assert_eq!(hits(&counters), Vec::from_iter(hit), "{bytes}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_window_is_used_up_is_counted() {
+    for (last, hit) in [
+        (65_534, None),
+        (65_535, Some((Counter::ConnectionWindow, 1))),
+    ] {
+        let mut line = Line::with(with_http2(ClientHttp2Config {
+            stream_window: 65_535,
+            connection_window: 4 * 65_535,
+            ..ClientHttp2Config::default()
+        }));
+        let channel = line.channel.clone();
+        let (first, mut server) = unread(&mut line).await;
+        let mut inbounds = vec![first];
+        for _ in 1..4 {
+            let (inbound, _) = tokio::join!(
+                async {
+                    let call = channel.server_streaming::<_, String>(path(), "ask".to_owned());
+                    within(call).await.unwrap()
+                },
+                server.request()
+            );
+            inbounds.push(inbound);
+        }
+        for (stream, bytes) in [(1, 65_535), (3, 65_535), (5, 65_535), (7, last)] {
+            let said = [headers(stream), of_bytes(stream, bytes)].concat();
+            server.write(&said).await;
+        }
+        idle().await;
+        assert_eq!(hits(&channel.counters()), Vec::from_iter(hit), "{last}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_waits_is_counted() {
+    // For room in the server's window, or in our own buffer.
+    for (room, buffer) in [(100, 1_000), (1_000, 100)] {
+        for (bytes, hit) in [(100, None), (101, Some((Counter::StreamSendBuffer, 1)))] {
+            let mut line = Line::with(with_http2(ClientHttp2Config {
+                stream_send_buffer: buffer,
+                ..ClientHttp2Config::default()
+            }));
+            let channel = line.channel.clone();
+            let ((mut outbound, _inbound), mut server) = tokio::join!(bidi(&channel, ()), async {
+                let mut server = line.accept_with(&[(INITIAL_WINDOW_SIZE, room)]).await;
+                server.request().await;
+                server
+            });
+            // Before the text: five bytes, the field's, and its length.
+            let text = "x".repeat(bytes - 7);
+            let counters = channel.counters();
+            let what = format!("{bytes} of {room}, {buffer}");
+            let (sent, heard) = tokio::join!(within(outbound.send(text.clone())), async {
+                idle().await;
+                let counted = hits(&counters);
+                server.write(&window(1, 1_000)).await;
+                let told = server.messages_of(1, 1).await;
+                assert_eq!(told, std::slice::from_ref(&text), "{what}");
+                counted
+            });
+            sent.unwrap();
+            assert_eq!(heard, Vec::from_iter(hit), "{what}");
+            assert_eq!(hits(&counters), Vec::from_iter(hit), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_a_stream_is_counted_and_so_is_another_connection() {
+    let waits = (Counter::MaxConcurrentStreams, 1);
+    let another = (Counter::MaxConnectionsPerAddress, 1);
+    for (theirs, ours, connections, hit) in [
+        (2, 1_000, 1, vec![]),
+        (1_000, 2, 1, vec![]),
+        (1, 1_000, 1, vec![waits]),
+        (1_000, 1, 1, vec![waits]),
+        (2, 1_000, 2, vec![]),
+        (1, 1_000, 2, vec![waits, another]),
+    ] {
+        let (net, [host]) = Net::with_hosts([1]);
+        host.limit(theirs);
+        let channel = net.channel_with(
+            [1],
+            ChannelConfig {
+                max_connections_per_address: connections,
+                ..with_http2(ClientHttp2Config {
+                    max_concurrent_streams: ours,
+                    ..ClientHttp2Config::default()
+                })
+            },
+        );
+        let calls = ["one", "two"].map(|text| hold(&channel, text));
+        settle().await;
+        let what = format!("{theirs}, {ours}, {connections}");
+        assert_eq!(hits(&channel.counters()), hit, "{what}");
+        assert_eq!(host.taken(), hit.len().max(1), "{what}");
+        // The second one may come when the first has ended.
+        for call in calls {
+            host.release_all();
+            within(call).await.unwrap().unwrap();
+            settle().await;
+        }
+        assert_eq!(hits(&channel.counters()), hit, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_late_is_counted() {
+    for (first, last, hits_of) in [
+        (Place::Refused, None, 0),
+        (Place::BlackHole, None, 1),
+        (Place::BlackHole, Some(Place::BlackHole), 2),
+        (Place::BlackHole, Some(Place::Refused), 1),
+    ] {
+        let (net, [_host]) = Net::with_hosts([3]);
+        net.put(1, first);
+        net.put(2, last.unwrap_or_else(|| Place::Host(Host::new(2))));
+        let channel = net.channel([1, 2, 3]);
+        within(channel.ready()).await.unwrap();
+        let counted = channel.counters().of(Counter::HappyEyeballsDelay);
+        assert_eq!(counted, hits_of);
     }
 }

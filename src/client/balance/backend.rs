@@ -55,6 +55,11 @@ impl Backend {
         self.lanes.iter().any(|lane| lane.has_room())
     }
 
+    /// Whether any of its connections takes calls, were there room.
+    pub(in crate::client) fn is_accepting(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.connection.is_accepting())
+    }
+
     /// A stream on the oldest connection that has room, if one has.
     pub(in crate::client) fn take(&self) -> Option<Picked> {
         self.lanes.iter().find_map(|lane| {

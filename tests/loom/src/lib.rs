@@ -132,6 +132,10 @@ mod client {
                 !self.0.load(Ordering::SeqCst)
             }
 
+            pub fn is_accepting(&self) -> bool {
+                true
+            }
+
             pub fn calls(&self) -> usize {
                 usize::from(!self.has_room())
             }
