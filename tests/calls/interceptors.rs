@@ -7,6 +7,7 @@ use barewire::{
     CallRecord, CallSpans, CallStart, Code, Deadline, Inbound, Interceptor, Replies, Request,
     Response, Server, ServerCall, ServerConfig, Service, Serving, Side, Status,
 };
+use bytes::Bytes;
 use tokio::io::DuplexStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -53,6 +54,22 @@ async fn hooks_run_once_for_calls_of_all_kinds_in_order_and_back() {
         ];
         assert_eq!(notes.wait_for(5).await, expected, "{method}");
     }
+}
+
+/// The handler has returned, but its reply waits for room: the call is not over.
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_finds_no_room_before_the_deadline_is_told_as_late() {
+    let notes = Notes::default();
+    let server = Server::new()
+        .add(Probe::default())
+        .intercept(notes.recorder("a"));
+    let client = client(server).await;
+    let mut call = client.start("Echo", &[("grpc-timeout", "1S")]).await;
+    // More than the client's window takes, and nobody reads.
+    call.send_message(&"v".repeat(100_000)).await;
+    call.send.send_data(Bytes::new(), true).unwrap();
+    let told = notes.wait_for(2).await;
+    assert_eq!(told, ["before a Echo", "after a DEADLINE_EXCEEDED"]);
 }
 
 /// Leaves a word for the handler.
