@@ -512,7 +512,7 @@ async fn a_call_runs_in_the_span_that_an_interceptor_opens() {
     assert_eq!(spans.inside(), "", "nobody else is in it");
     call.send_message("b").await;
     assert_eq!(body.data().await.unwrap().unwrap(), encoded("inner"));
-    call.send.send_data(bytes::Bytes::new(), true).unwrap();
+    call.send.send_data(Bytes::new(), true).unwrap();
     assert!(body.data().await.is_none());
     assert_eq!(body.trailers().await.unwrap().unwrap()["grpc-status"], "0");
     assert_eq!(notes.wait_for(2).await[1], "after a OK");
