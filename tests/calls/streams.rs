@@ -1,10 +1,14 @@
 //! Calls with streams: what they deliver, and how they may end. OK is only what a handler returned.
 
-use barewire::ServerConfig;
+use barewire::{
+    Code, Inbound, Replies, Request, Server, ServerCall, ServerConfig, Service, Serving,
+};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::support::{
-    Client, DATA, END_HEADERS, END_STREAM, HEADERS, Probe, RST_STREAM, RawPeer, encoded, frame,
-    piped_server, request_block,
+    Client, DATA, END_HEADERS, END_STREAM, HEADERS, PATIENCE, Probe, RST_STREAM, RawPeer, encoded,
+    frame, piped_server, request_block,
 };
 use crate::tokio;
 
@@ -191,5 +195,74 @@ async fn p117_a_client_that_resets_is_not_answered() {
         if frame.stream == 101 {
             break;
         }
+    }
+}
+
+/// Gives one end of a call to a task of its own, and tells how it ends there.
+struct Apart(mpsc::UnboundedSender<Code>);
+
+impl Service for Apart {
+    fn name(&self) -> &'static str {
+        "test.Probe"
+    }
+
+    fn serve(&self, mut call: ServerCall) -> Serving<'_> {
+        let told = self.0.clone();
+        Box::pin(async move {
+            let mut requests: Request<Inbound<String>> = call.requests();
+            let mut replies: Replies<String> = call.replies();
+            if call.method() == "Reads" {
+                tokio::spawn(async move {
+                    while let Some(_message) = match requests.next().await {
+                        Ok(message) => message,
+                        Err(status) => return told.send(status.code),
+                    } {}
+                    told.send(Code::Unknown)
+                });
+                return Ok(());
+            }
+            tokio::spawn(async move {
+                loop {
+                    if let Err(status) = replies.send("more".to_owned()).await {
+                        return told.send(status.code);
+                    }
+                }
+            });
+            std::future::pending().await
+        })
+    }
+}
+
+async fn apart() -> (Client, mpsc::UnboundedReceiver<Code>) {
+    let (told, hears) = mpsc::unbounded_channel();
+    let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+    tokio::spawn(Server::new().add(Apart(told)).serve_io(theirs));
+    (Client::over(ours).await, hears)
+}
+
+/// The client has its answer and does not end its request.
+#[tokio::test(start_paused = true)]
+async fn who_reads_in_another_task_learns_that_the_call_is_over() {
+    let (client, mut hears) = apart().await;
+    let mut call = client.start("Reads", &[]).await;
+    call.send_message("one").await;
+    let response = (&mut call.response).await.unwrap();
+    assert_eq!(response.headers()["grpc-status"], "0");
+    let heard = timeout(PATIENCE, hears.recv()).await;
+    assert_eq!(heard.expect("word of it"), Some(Code::Cancelled));
+}
+
+/// The client goes away, or is out of time.
+#[tokio::test(start_paused = true)]
+async fn who_writes_in_another_task_learns_that_the_call_is_over() {
+    let (client, mut hears) = apart().await;
+    for limit in ["1H", "1S"] {
+        let mut call = client.start("Writes", &[("grpc-timeout", limit)]).await;
+        let _begun = (&mut call.response).await.unwrap();
+        if limit == "1H" {
+            call.send.send_reset(h2::Reason::CANCEL);
+        }
+        let heard = timeout(PATIENCE, hears.recv()).await;
+        assert_eq!(heard.expect("word of it"), Some(Code::Cancelled), "{limit}");
     }
 }
