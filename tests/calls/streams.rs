@@ -1,7 +1,8 @@
 //! Calls with streams: what they deliver, and how they may end. OK is only what a handler returned.
 
 use barewire::{
-    Code, Inbound, Replies, Request, Server, ServerCall, ServerConfig, Service, Serving,
+    Code, Http2Config, Inbound, Replies, Request, Server, ServerCall, ServerConfig, Service,
+    Serving,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -36,6 +37,29 @@ async fn a_client_stream_is_heard_to_its_end() {
     assert_eq!(answer.messages, ["4 6"]);
     let answer = client().await.call("Sum", &[]).await;
     assert_eq!(answer.messages, ["0 0"]);
+}
+
+#[tokio::test]
+async fn a_stream_may_be_larger_than_its_windows() {
+    // Four times the connection's window, in messages and in one.
+    let config = ServerConfig {
+        max_recv_message: 2_000_000,
+        http2: Http2Config {
+            stream_window: 65_535,
+            connection_window: 4 * 65_535,
+            ..Http2Config::default()
+        },
+        ..ServerConfig::default()
+    };
+    let client = Client::over(piped_server(Probe::default(), config)).await;
+    for length in [10_000, 1_000_000] {
+        let count = 1_000_000 / length;
+        let message = "v".repeat(length);
+        let messages = vec![&*message; count];
+        let answer = timeout(PATIENCE, client.call("Sum", &messages)).await;
+        let answer = answer.expect("room for all");
+        assert_eq!(answer.messages, [format!("{count} 1000000")]);
+    }
 }
 
 #[tokio::test]
