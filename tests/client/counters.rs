@@ -412,6 +412,18 @@ async fn so_many_late_frames_of_forgotten_calls_are_borne() {
     }
 }
 
+/// The next call is made on a connection of its own.
+async fn calls_go_elsewhere(line: &mut Line) {
+    let channel = line.channel.clone();
+    let (result, _other) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+        let mut other = line.accept().await;
+        let stream = other.request().await.stream;
+        other.write(&answer(stream, "a")).await;
+        other
+    });
+    result.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 #[rustfmt::skip]
 async fn empty_frames_cost_a_connection_and_no_call() {
@@ -434,13 +446,7 @@ async fn empty_frames_cost_a_connection_and_no_call() {
         idle().await;
         assert_eq!(hits(&channel.counters()), *hit, "{frames}");
         if !hit.is_empty() {
-            let (result, _other) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-                let mut other = line.accept().await;
-                let stream = other.request().await.stream;
-                other.write(&answer(stream, "a")).await;
-                other
-            });
-            result.unwrap();
+            calls_go_elsewhere(&mut line).await;
         }
         assert!(!line.has_dialled());
         server.write(&trailers_ok(1)).await;
@@ -489,13 +495,7 @@ async fn late_small_frames_cost_a_connection_and_no_call() {
         }
         assert_eq!(hits(&channel.counters()), Vec::from_iter(hit), "{frames}");
         if hit.is_some() {
-            let (result, _other) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-                let mut other = line.accept().await;
-                let stream = other.request().await.stream;
-                other.write(&answer(stream, "a")).await;
-                other
-            });
-            result.unwrap();
+            calls_go_elsewhere(&mut line).await;
         }
         assert!(!line.has_dialled());
         let rest = [message(1, "still"), trailers_ok(1)].concat();
