@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::call_count::CallCount;
@@ -19,7 +19,7 @@ use crate::transport::Io;
 use crate::transport::counters::{Counter, Counters};
 use crate::transport::leaks::assert_none_left;
 use crate::transport::peer::{Peer, PeerAddress};
-use crate::transport::phase::{Phase, PhaseWatch};
+use crate::transport::phase::{Phase, PhaseTeller};
 use crate::transport::server_connection::{ConnectionError, StartCall, serve_connection};
 use crate::transport::server_stream::OpenCall;
 use crate::transport::server_transport::ServerTransport;
@@ -108,7 +108,7 @@ impl Drop for ServerShared {
 pub(super) struct Running {
     shared: Arc<ServerShared>,
     transport: Arc<ServerTransport>,
-    phase: watch::Sender<Phase>,
+    phase: PhaseTeller,
     connections: Arc<Semaphore>,
     handshakes: Arc<Semaphore>,
     per_address: Arc<PerAddress>,
@@ -157,7 +157,7 @@ impl Running {
         };
         Ok(Self {
             transport: Arc::new(transport),
-            phase: watch::Sender::new(Phase::Serving),
+            phase: PhaseTeller::new(),
             connections: Arc::new(Semaphore::new(permits(shared.config.max_connections))),
             handshakes: Arc::new(Semaphore::new(permits(shared.config.max_handshakes))),
             per_address: Arc::default(),
@@ -219,7 +219,7 @@ impl Running {
         };
         let limit = self.shared.config.tls_handshake_timeout;
         let transport = Arc::clone(&self.transport);
-        let phase = PhaseWatch::of(&self.phase);
+        let phase = self.phase.watch();
         let start_call = Arc::clone(&self.start_call);
         tokio::spawn(async move {
             let Accepted { io, address: from } = accepted;
@@ -257,7 +257,7 @@ impl Running {
             io,
             peer.clone(),
             Arc::clone(&self.transport),
-            PhaseWatch::of(&self.phase),
+            self.phase.watch(),
             Arc::clone(&self.start_call),
         );
         log_end(&peer, ended.await);
@@ -274,12 +274,12 @@ impl Running {
         for (_, service) in &self.shared.services.0 {
             service.drain();
         }
-        self.phase.send_replace(Phase::Draining);
+        self.phase.tell(Phase::Draining);
         if timeout(self.shared.config.drain_timeout, self.all_ended())
             .await
             .is_err()
         {
-            self.phase.send_replace(Phase::Cutting);
+            self.phase.tell(Phase::Cutting);
             self.all_ended().await;
         }
         let cut = std::mem::take(

@@ -1,13 +1,17 @@
 //! What a server is doing, as its connections and calls need to know it.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::sync::watch;
+use super::sync::Notify;
+use super::sync::atomic::{AtomicU8, Ordering};
 
-/// What a server is doing, told to all of its connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a server is doing, told to all of its connections. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub(crate) enum Phase {
     /// Calls are welcome.
     Serving,
@@ -15,32 +19,102 @@ pub(crate) enum Phase {
     Draining,
     /// What is left is cut.
     Cutting,
+    /// The server was dropped, and its connections go with it.
+    Gone,
+}
+
+impl Phase {
+    fn of(number: u8) -> Self {
+        [Self::Serving, Self::Draining, Self::Cutting]
+            .into_iter()
+            .find(|phase| phase.number() == number)
+            .unwrap_or(Self::Gone)
+    }
+
+    const fn number(self) -> u8 {
+        #[expect(clippy::as_conversions, reason = "the numbers of an enum of u8")]
+        let number = self as u8;
+        number
+    }
+}
+
+/// Where a server says what it is doing. Whoever waits is woken in the order in which they began to.
+pub(crate) struct PhaseTeller(Arc<Told>);
+
+struct Told {
+    phase: AtomicU8,
+    moved: Notify,
+}
+
+impl PhaseTeller {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Told {
+            phase: AtomicU8::new(Phase::Serving.number()),
+            moved: Notify::new(),
+        }))
+    }
+
+    pub(crate) fn watch(&self) -> PhaseWatch {
+        PhaseWatch {
+            seen: self.0.now(),
+            told: Arc::clone(&self.0),
+        }
+    }
+
+    pub(crate) fn tell(&self, phase: Phase) {
+        self.0.phase.store(phase.number(), Ordering::Release);
+        self.0.moved.notify_waiters();
+    }
+}
+
+impl Drop for PhaseTeller {
+    fn drop(&mut self) {
+        self.tell(Phase::Gone);
+    }
+}
+
+impl Told {
+    fn now(&self) -> Phase {
+        Phase::of(self.phase.load(Ordering::Acquire))
+    }
+
+    /// The phase, once it is `due`.
+    async fn once(&self, due: impl Fn(Phase) -> bool) -> Phase {
+        loop {
+            let mut moved = pin!(self.moved.notified());
+            // Looked at after the waiting began, so that nothing can be told unseen between.
+            moved.as_mut().enable();
+            let now = self.now();
+            if due(now) {
+                return now;
+            }
+            moved.await;
+        }
+    }
 }
 
 /// A server's phase, to be looked at and waited for.
-#[derive(Clone, Debug)]
-pub(crate) struct PhaseWatch(watch::Receiver<Phase>);
+#[derive(Clone)]
+pub(crate) struct PhaseWatch {
+    seen: Phase,
+    told: Arc<Told>,
+}
 
 impl PhaseWatch {
-    pub(crate) fn of(phase: &watch::Sender<Phase>) -> Self {
-        Self(phase.subscribe())
-    }
-
     /// The phase now.
     pub(crate) fn now(&self) -> Phase {
-        *self.0.borrow()
+        self.told.now()
     }
 
-    /// Whether the phase may be another than this watch has seen. Costs a look, where to wait for that
-    /// costs more.
+    /// Whether the phase is another than this watch has seen. Costs a look, where to wait for that costs
+    /// more.
     pub(crate) fn has_moved(&self) -> bool {
-        // A server that was dropped has moved for good.
-        self.0.has_changed().unwrap_or(true)
+        self.now() != self.seen
     }
 
-    /// Waits until the server no longer serves. A server that was dropped does not either.
-    pub(crate) async fn drain_begins(mut self) {
-        let _ = self.0.wait_for(|phase| *phase != Phase::Serving).await;
+    /// Waits until the server no longer serves.
+    pub(crate) async fn drain_begins(self) {
+        self.told.once(|now| now >= Phase::Draining).await;
     }
 
     /// What `work` yields; `None` if the server cuts what is left, or is dropped, before.
@@ -48,8 +122,8 @@ impl PhaseWatch {
     /// # Cancel safety
     ///
     /// As `work`.
-    pub(crate) async fn until_cut<T>(mut self, work: impl Future<Output = T>) -> Option<T> {
-        let mut cut = pin!(self.0.wait_for(|phase| *phase == Phase::Cutting));
+    pub(crate) async fn until_cut<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        let mut cut = pin!(self.told.once(|now| now >= Phase::Cutting));
         let mut work = pin!(work);
         // Work and phase race; work that is done is worth having, however late.
         poll_fn(|cx| {
@@ -61,13 +135,17 @@ impl PhaseWatch {
         .await
     }
 
-    /// Waits until the phase is another than this watch has seen. Yields `None` when the server was
-    /// dropped.
-    pub(crate) async fn next(mut self) -> (Self, Option<Phase>) {
-        let phase = match self.0.changed().await {
-            Ok(()) => Some(*self.0.borrow_and_update()),
-            Err(_) => None,
-        };
-        (self, phase)
+    /// Waits until the phase is another than this watch has seen.
+    pub(crate) async fn next(mut self) -> (Self, Phase) {
+        let before = self.seen;
+        let now = self.told.once(|now| now != before).await;
+        self.seen = now;
+        (self, now)
+    }
+}
+
+impl fmt::Debug for PhaseWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PhaseWatch").field(&self.now()).finish()
     }
 }

@@ -409,11 +409,10 @@ impl ServerConnection {
     fn follow_phase(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready((watch, phase)) = self.phase_changed.as_mut().poll(cx) {
             match phase {
-                Some(Phase::Serving) => {}
-                Some(Phase::Draining) => self.begin_drain(None, None),
-                Some(Phase::Cutting) => self.close(Reason::NO_ERROR, None),
-                // The server was dropped, and its connections with it.
-                None => {
+                Phase::Serving => {}
+                Phase::Draining => self.begin_drain(None, None),
+                Phase::Cutting => self.close(Reason::NO_ERROR, None),
+                Phase::Gone => {
                     self.phase_changed = Box::pin(std::future::pending());
                     self.close(Reason::NO_ERROR, None);
                     return;
@@ -550,4 +549,4 @@ fn no_call() -> CallFuture {
     ReusableBoxFuture::new(std::future::pending())
 }
 
-type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Option<Phase>)> + Send>>;
+type PhaseChange = Pin<Box<dyn Future<Output = (PhaseWatch, Phase)> + Send>>;

@@ -10,6 +10,7 @@
 //! | `wait_queue` | `transport/unsent.rs` | who waits for room goes on when there is some |
 //! | `cancel_and_finish` | `transport/reply_queue.rs` | what is sent is taken or refused, and nobody waits for ever |
 //! | `slots` | `transport/stream_slots.rs` | as many streams as there may be, and none is lost |
+//! | `phase` | `transport/phase.rs` | each change of what a server does is seen, and its end |
 //! | `drain` | `server/call_count.rs` | a drain ends with the last call |
 //! | `inflight` | `call/inflight.rs` | all messages stay within the limit, and nothing is left |
 //! | `pick` | `client/pick.rs` | a call that waits has a connection, or its failure |
@@ -29,6 +30,8 @@ mod transport {
     pub mod buffered;
     #[path = "../../../../src/transport/leaks.rs"]
     pub mod leaks;
+    #[path = "../../../../src/transport/phase.rs"]
+    pub mod phase;
     #[path = "../../../../src/transport/reply_queue.rs"]
     pub mod reply_queue;
     #[path = "../../../../src/transport/stream_slots.rs"]

@@ -1,4 +1,4 @@
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,6 +9,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::buffered::{Buffered, Pressure, Share};
+use super::phase::{Phase, PhaseTeller};
 use super::reply_queue::ReplyQueue;
 use super::stream_slots::{Closed, StreamSlots};
 use super::turn::Turn;
@@ -251,5 +252,43 @@ fn slots_who_makes_connections_hears_that_more_are_wanted() {
         block_on(slots.are_wanted());
         slots.set_limit(1);
         assert_eq!(other.join().unwrap(), Ok(()));
+    });
+}
+
+#[test]
+fn phase_a_watch_sees_it_move_to_the_end() {
+    loom::model(|| {
+        let teller = PhaseTeller::new();
+        let mut watch = teller.watch();
+        let other = thread::spawn(move || {
+            teller.tell(Phase::Draining);
+            drop(teller);
+        });
+        let mut seen = vec![Phase::Serving];
+        while seen.last() != Some(&Phase::Gone) {
+            let (again, now) = block_on(watch.next());
+            assert!(seen.last() < Some(&now), "{now:?} after {seen:?}");
+            seen.push(now);
+            watch = again;
+        }
+        assert!(!watch.has_moved());
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn phase_work_that_never_ends_is_cut() {
+    loom::model(|| {
+        let teller = PhaseTeller::new();
+        let watch = teller.watch();
+        let other = thread::spawn(move || {
+            teller.tell(Phase::Draining);
+            teller.tell(Phase::Cutting);
+            teller
+        });
+        block_on(watch.clone().drain_begins());
+        assert_ne!(watch.now(), Phase::Serving);
+        assert_eq!(block_on(watch.until_cut(pending::<()>())), None);
+        drop(other.join().unwrap());
     });
 }
