@@ -1,5 +1,6 @@
-//! `docs/limits.md` is made of the configurations and of the counters: names and texts from where they
-//! are declared, defaults from their values. `BAREWIRE_BLESS=1 cargo test --test limits` writes it anew.
+//! `docs/limits.md` is made of the configurations, the counters, and the constants that are no settings:
+//! names and texts from where they are declared, defaults from their values, constants and what h2 is
+//! given from the source. `BAREWIRE_BLESS=1 cargo test --test limits` writes it anew.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +15,7 @@ use std::fmt::{Debug, Write as _};
 use std::fs;
 use std::path::Path;
 
-use barewire::{ChannelConfig, ClientHttp2Config, Counter, Http2Config, ServerConfig};
+use barewire::{Backoff, ChannelConfig, ClientHttp2Config, Counter, Http2Config, ServerConfig};
 
 const FILE: &str = "docs/limits.md";
 
@@ -77,6 +78,12 @@ This file is written by `tests/limits.rs`.
             "ClientHttp2Config",
             client_http2,
         ),
+        (
+            "Attempts to connect",
+            "src/client/backoff.rs",
+            "Backoff",
+            values(&Backoff::default()),
+        ),
     ];
     for (title, file, name, values) in sections {
         write!(text, "\n## {title}: `{name}`\n\n").unwrap();
@@ -91,6 +98,24 @@ This file is written by `tests/limits.rs`.
             let counters = counters_of(name, &field);
             let (value, docs) = (format_value(&field, value), without_default(&docs));
             writeln!(text, "| `{field}` | {value} | {docs} | {counters} |").unwrap();
+        }
+    }
+    text += "\n## Fixed limits\n\nWhat is no setting, by the names that the source has for it.\n\n";
+    text += "| constant | value | what it bounds | where |\n|---|---|---|---|\n";
+    for (file, name) in FIXED {
+        let (value, docs) = constant(file, name);
+        writeln!(text, "| `{name}` | {value} | {docs} | `{file}` |").unwrap();
+    }
+    text +=
+        "\n## Limits of h2\n\nh2 is given all of a connection's settings that it has a word for. ";
+    text += "What goes by another name there, or is no setting:\n\n";
+    text += "| h2's name | on | value | why |\n|---|---|---|---|\n";
+    for (side, file) in [
+        ("a server", "src/transport/server_connection.rs"),
+        ("a channel", "src/transport/client_connection.rs"),
+    ] {
+        for (name, value, why) in given_to_h2(file) {
+            writeln!(text, "| `{name}` | {side} | {value} | {why} |").unwrap();
         }
     }
     text += "\n## Counters\n\n| counter | what has happened |\n|---|---|\n";
@@ -120,12 +145,37 @@ const NO_LIMITS: [&str; 15] = [
     "keepalive_without_calls",
 ];
 
+/// Limits that are constants, and where these are.
+const FIXED: [(&str, &str); 20] = [
+    ("src/transport/server_connection.rs", "LINGER_BYTES"),
+    ("src/transport/ping_policy.rs", "INTERVAL_WITHOUT_CALLS"),
+    ("src/transport/frame_counts.rs", "HEADER_BLOCK_SLACK"),
+    ("src/transport/meter.rs", "SMALL_DATA_FRAMES_PER_TURN"),
+    ("src/transport/meter.rs", "BYTES_PER_TURN"),
+    ("src/transport/meter.rs", "JOIN_LIMIT"),
+    ("src/transport/reply_queue.rs", "QUEUE_LIMIT"),
+    ("src/transport/tls/server.rs", "LINGER"),
+    ("src/transport/tls/server.rs", "LINGER_BYTES"),
+    ("src/transport/client_config.rs", "SHORTEST_KEEPALIVE"),
+    ("src/server/running.rs", "EVICTION_INTERVAL"),
+    ("src/wire/framing.rs", "FIRST_ALLOCATION_LIMIT"),
+    ("src/wire/decode_cost.rs", "SCANNED_FROM"),
+    ("src/wire/decode_cost.rs", "DEPTH"),
+    ("src/wire/response_headers.rs", "QUOTED_BODY_LIMIT"),
+    ("src/wire/timeout.rs", "TIMEOUT_LIMIT"),
+    ("src/client/resolve/dns.rs", "LOOKUP_TIMEOUT"),
+    ("src/client/proxy/tunnel.rs", "HEAD_LIMIT"),
+    ("src/services/health.rs", "LIST_LIMIT"),
+    ("src/cli/serve.rs", "DESCRIPTORS"),
+];
+
 /// The counters of a setting: the one of its name, unless there is another one, or none.
 fn counters_of(config: &str, field: &str) -> String {
     let counter = match (config, field) {
         (_, "max_attempts") => {
             return "none: a call that has made all of them ends as the last one did".to_owned();
         }
+        ("Backoff", _) => return "none: it follows every failure".to_owned(),
         // h2 does not tell of a block that it cut, but a client finds out.
         ("ClientHttp2Config", "max_header_list_size") => "max_metadata_size",
         (_, "accept_backoff_min" | "accept_backoff_max") => "accept_backoff",
@@ -147,7 +197,7 @@ fn counters_of(config: &str, field: &str) -> String {
 
 /// The names of a struct's fields, or of an enum's variants, with the texts above them.
 fn items(file: &str, head: &str) -> Vec<(String, String)> {
-    let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let source = source(file);
     let (_, body) = source.split_once(head).expect(head);
     let (body, _) = body.split_once("\n}\n").unwrap();
     let mut items = Vec::new();
@@ -165,17 +215,131 @@ fn items(file: &str, head: &str) -> Vec<(String, String)> {
     items
 }
 
-/// A text without the sentence that tells the default, which has a column of its own.
+fn source(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap()
+}
+
+/// The value of a constant, and the text above it.
+fn constant(file: &str, name: &str) -> (String, String) {
+    let source = source(file);
+    let head = format!("const {name}: ");
+    let (before, declaration) = source.split_once(&head).expect(name);
+    let (declaration, _) = declaration.split_once(';').unwrap();
+    let (_, value) = declaration.split_once(" = ").unwrap();
+    let mut docs: Vec<&str> = Vec::new();
+    // The last line is what stands before `const`: a visibility, or nothing.
+    for line in before
+        .lines()
+        .rev()
+        .skip(usize::from(!before.ends_with('\n')))
+    {
+        let Some(text) = line.strip_prefix("///") else {
+            break;
+        };
+        docs.insert(0, text.trim());
+    }
+    assert!(!docs.is_empty(), "{file}: nothing is said of {name}");
+    let docs = docs.join(" ").replace("[`", "`").replace("`]", "`");
+    (format_constant(value), docs)
+}
+
+/// A constant's value for people: a number, a product of numbers, or a duration of one.
+fn format_constant(value: &str) -> String {
+    let product = |factors: &str| -> u64 {
+        let numbers = factors
+            .split('*')
+            .map(|factor| factor.trim().replace('_', ""));
+        numbers
+            .map(|number| number.parse::<u64>().expect(value))
+            .product()
+    };
+    let within = |name: &str| value.strip_prefix(name)?.strip_suffix(')');
+    if value == "u64::MAX" {
+        return "as many as there may be".to_owned();
+    }
+    if let Some(seconds) = within("Duration::from_secs(") {
+        return format_value("", &format!("{}s", product(seconds)));
+    }
+    if let Some(millis) = within("Duration::from_millis(") {
+        return format_value("", &format!("{}ms", product(millis)));
+    }
+    let number = product(value);
+    // What is counted otherwise than in bytes is no multiple of 1,024.
+    let unit = if number.is_multiple_of(1024) {
+        "bytes"
+    } else {
+        ""
+    };
+    format_value(unit, &number.to_string())
+}
+
+/// What h2's builder is given that no setting of the same name says: its name, the value, and the comment
+/// above.
+fn given_to_h2(file: &str) -> Vec<(String, String, String)> {
+    let source = source(file);
+    let (_, chain) = source.split_once("::Builder::new()").expect(file);
+    let (chain, _) = chain.split_once(".handshake").unwrap();
+    let mut given = Vec::new();
+    let mut why: Vec<&str> = Vec::new();
+    let mut call = String::new();
+    for line in chain.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("// ") {
+            why.push(text);
+            continue;
+        }
+        call += line;
+        // A call may take several lines.
+        if call.is_empty() || call.matches('(').count() > call.matches(')').count() {
+            continue;
+        }
+        let (name, argument) = call[1..].split_once('(').unwrap();
+        let argument = argument.strip_suffix(')').unwrap();
+        let value = match argument.split_once("config.") {
+            Some((_, setting)) => {
+                let end = setting.find(|letter: char| !(letter.is_alphanumeric() || letter == '_'));
+                format!("`{}`", &setting[..end.unwrap_or(setting.len())])
+            }
+            None if argument.parse::<bool>().is_ok() => format!("`{argument}`"),
+            None => constant(file, argument).0,
+        };
+        if value != format!("`{name}`") {
+            given.push((name.to_owned(), value, why.join(" ")));
+        }
+        call.clear();
+        why.clear();
+    }
+    given
+}
+
+/// A text without the default's value, which has a column of its own. What else the sentence says stays.
 fn without_default(docs: &str) -> String {
     let Some(start) = docs.find("Default ").or_else(|| docs.find("Default:")) else {
         return docs.to_owned();
     };
-    // A sentence ends before a space. Numbers have commas, not points.
-    let end = docs[start..]
-        .find(". ")
-        .map_or(docs.len(), |end| start + end + 2);
-    let rest = format!("{}{}", &docs[..start], &docs[end..]);
-    rest.trim_end().to_owned()
+    // A sentence ends before a space. Numbers have commas and points, but no space behind these.
+    let sentence = &docs[start..];
+    let end = sentence.find(". ").map_or(sentence.len(), |end| end + 1);
+    let (sentence, after) = sentence.split_at(end);
+    let value = [", ", ": "]
+        .iter()
+        .filter_map(|mark| sentence.find(mark))
+        .min();
+    let rest = value.map_or("", |value| &sentence[value + 2..]);
+    let rest = rest.strip_prefix("and ").unwrap_or(rest);
+    // How fast a rate is refilled belongs to the value.
+    let rest = if rest.ends_with("more each second.") {
+        ""
+    } else {
+        rest
+    };
+    let mut letters = rest.chars();
+    let rest: String = match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    };
+    let parts = [docs[..start].trim_end(), &rest, after.trim_start()];
+    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 /// The values of a struct's fields, as its `Debug` shows them.
@@ -274,6 +438,9 @@ fn format_value(field: &str, value: &str) -> String {
         "buffer_per_call",
         "buffer_per_channel",
     ];
+    if value.parse::<f64>().is_ok() && value.contains('.') {
+        return value.to_owned();
+    }
     let number: u64 = value.parse().unwrap_or_else(|_| panic!("{field}: {value}"));
     if !bytes.iter().any(|end| field.ends_with(end)) {
         return with_commas(value);

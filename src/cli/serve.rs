@@ -72,10 +72,14 @@ pub(super) enum ClientAuth {
     Required,
 }
 
+/// What `barewire serve` raises RLIMIT_NOFILE to, as far as the system lets it: each connection takes a file
+/// descriptor. Programs of others do so themselves.
+const DESCRIPTORS: u64 = u64::MAX;
+
 /// Serves until a signal ends it.
 pub(super) fn run(options: &ServeOptions) -> ExitCode {
-    // Each connection takes a file descriptor. Fewer of them are no reason not to start.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    // Fewer of them are no reason not to start.
+    let _ = rlimit::increase_nofile_limit(DESCRIPTORS);
     let log = Log::start(options.log);
     let outcome = block_on(serve(options, &log));
     log.flush(Duration::from_secs(1));

@@ -21,7 +21,8 @@ use super::random::Random;
 /// When to connect again after a failure. Plain data: change fields of [`Default::default`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
-    /// The nominal delay after the first failure. Default 1 s.
+    /// The nominal delay after the first failure. Calls that do not wait fail meanwhile: UNAVAILABLE.
+    /// Default 1 s.
     pub initial: Duration,
     /// How many times longer each further delay is. Default 1.6.
     pub multiplier: f64,

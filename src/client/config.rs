@@ -55,7 +55,7 @@ pub struct ChannelConfig {
     /// None acts as one, more than ten as ten. Default 4. gRFC A105.
     pub max_connections_per_address: usize,
     /// Bytes of a response message, as sent and decompressed: RESOURCE_EXHAUSTED.
-    /// Default 4 MiB, as every gRPC implementation.
+    /// Default 4 MiB, as every gRPC implementation has it.
     pub max_recv_message: usize,
     /// Bytes of a request message, as sent: RESOURCE_EXHAUSTED, and nothing is sent.
     /// Default 2 GiB − 1.

@@ -17,7 +17,7 @@ pub struct ServerConfig {
     /// and for so long at least, is sent away: GOAWAY(NO_ERROR), with the text `max_connections`.
     /// Default 30 s.
     pub evict_idle_after: Duration,
-    /// Connections at once from one IP address; further ones are closed. Default `None`: any number.
+    /// Connections at once from one IP address; further ones are closed. Default `None`.
     pub max_connections_per_ip: Option<usize>,
     /// How long to wait after the system refused to accept a connection, for want of file descriptors
     /// or memory. Doubles each time, up to `accept_backoff_max`. Default 5 ms.
@@ -32,7 +32,7 @@ pub struct ServerConfig {
     /// read. Default 20,000.
     pub max_concurrent_calls: usize,
     /// Bytes of a request message, as sent and decompressed: RESOURCE_EXHAUSTED.
-    /// Default 4 MiB, as every gRPC implementation.
+    /// Default 4 MiB, as every gRPC implementation has it.
     pub max_recv_message: usize,
     /// Bytes of a reply message, as sent: the call ends with RESOURCE_EXHAUSTED. Default 2 GiB − 1.
     pub max_send_message: usize,

@@ -53,13 +53,14 @@ pub struct ClientHttp2Config {
     /// Default 256 KiB.
     pub stream_send_buffer: usize,
     /// Streams that we open at most at once on one connection, where the server would take more.
-    /// Default 1,000,000: as many as the server takes.
+    /// Default 1,000,000: in fact as many as the server takes.
     pub max_concurrent_streams: u32,
     /// After this silence of the server we send a PING. `None`, the default, never asks. Less than
     /// ten seconds acts as ten. gRFC A8.
     pub keepalive_time: Option<Duration>,
     /// How long the PING may stay unanswered before the connection is closed: its calls end with
-    /// UNAVAILABLE. Default 20 s.
+    /// UNAVAILABLE. With `keepalive_time`, and on Linux, bytes of ours may stay unacknowledged for as long,
+    /// by TCP_USER_TIMEOUT. Default 20 s.
     pub keepalive_timeout: Duration,
     /// Whether we ask also while no call is under way. Servers may forbid it. Default: no.
     pub keepalive_without_calls: bool,
@@ -78,7 +79,7 @@ pub struct ClientHttp2Config {
     /// the connection is closed. Default 10,000.
     pub window_update_slack: u64,
     /// Stream ids that a connection uses up before it is replaced. Default three quarters of 2^31,
-    /// as grpc-go.
+    /// as grpc-go has it.
     pub stream_id_limit: u32,
 }
 

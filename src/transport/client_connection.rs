@@ -168,6 +168,9 @@ pub(crate) enum NotHttp2 {
     Junk,
 }
 
+/// Streams that may be open before the server has said how many it takes.
+const STREAMS_BEFORE_SETTINGS: usize = 100;
+
 impl ClientConnection {
     /// Speaks HTTP/2 on a byte stream, and waits for the server's SETTINGS. The task that drives the
     /// connection ends with it: when the peer closes it, when it fails, or when all clones are dropped
@@ -190,7 +193,10 @@ impl ClientConnection {
         let limits = config.frame_limits(large_blocks.clone());
         let meter = SharedMeter::client(io, limits, counters.clone());
         let (send_request, mut h2) = h2::client::Builder::new()
+            // gRPC never uses it.
             .enable_push(false)
+            // No call begins before the server's SETTINGS are there, which say how many there may be.
+            .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
             .initial_window_size(config.stream_window)
             .initial_connection_window_size(config.connection_window)
             .max_frame_size(config.max_frame_size)

@@ -65,7 +65,8 @@ pub struct Http2Config {
     pub stalled_stream_timeout: Duration,
     /// After this silence of the peer we send a PING. `None` never asks. Default 300 s.
     pub keepalive_time: Option<Duration>,
-    /// How long the PING may stay unanswered before the connection is closed. Default 20 s.
+    /// How long the PING may stay unanswered before the connection is closed. With `keepalive_time`,
+    /// and on Linux, bytes of ours may stay unacknowledged for as long, by TCP_USER_TIMEOUT. Default 20 s.
     pub keepalive_timeout: Duration,
     /// How often a peer may send PING while it has calls; without calls, every two hours.
     /// Default 300 s, as gRPC's keepalive document has it.
@@ -94,7 +95,7 @@ pub struct Http2Config {
     pub max_connection_idle: Option<Duration>,
     /// Drained at this age, give or take a tenth: GOAWAY(NO_ERROR). Default `None`.
     pub max_connection_age: Option<Duration>,
-    /// How long calls may go on after that. Default `None`: until they end.
+    /// How long calls may go on after that; `None`: until they end. Default `None`.
     pub max_connection_age_grace: Option<Duration>,
     /// How long a drain waits for the answer to its PING before it refuses new streams.
     /// Default 5 s.
@@ -103,7 +104,7 @@ pub struct Http2Config {
     /// Default 1 s.
     pub goaway_linger: Duration,
     /// How long an unread request may go on after its answer is complete, so that its late frames
-    /// are no fault; then RST_STREAM(NO_ERROR). Default 1 s, and one stream window.
+    /// are no fault, and for no more than one `stream_window`; then RST_STREAM(NO_ERROR). Default 1 s.
     pub early_answer_linger: Duration,
     /// Whether a call runs at once inside its connection's task until it first waits.
     pub first_poll: FirstPoll,

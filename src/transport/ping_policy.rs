@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Without open calls a client has nothing to keep alive. gRFC A8 §Server Enforcement.
+/// How often a peer may send PING while it has no calls, and so nothing to keep alive. gRFC A8
+/// §Server Enforcement.
 const INTERVAL_WITHOUT_CALLS: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Judges the PINGs of one peer.

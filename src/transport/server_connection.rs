@@ -52,7 +52,7 @@ const CALLS_PER_FLUSH: u32 = 32;
 const CALLS_PER_TURN: u32 = 256;
 /// and after so long: requests may be small on the wire and a lot of work.
 const TURN_TIME: Duration = Duration::from_millis(1);
-/// How much is read and dropped after a farewell.
+/// How much is read and dropped after our last GOAWAY, besides the time that `goaway_linger` gives.
 const LINGER_BYTES: usize = 256 * 1024;
 
 /// What a call is, to a connection: something to poll until it has ended. Its memory serves one call
@@ -147,7 +147,8 @@ async fn open(
             .max_concurrent_reset_streams(config.max_concurrent_reset_streams)
             .reset_stream_duration(config.reset_stream_duration)
             .max_local_error_reset_streams(Some(config.max_local_error_reset_streams))
-            // A client may open all its streams and cancel them again in one breath.
+            // A client may open all its streams and cancel them again in one breath. More than that, and
+            // h2 says GOAWAY(ENHANCE_YOUR_CALM).
             .max_pending_accept_reset_streams(
                 usize::try_from(config.max_concurrent_streams).unwrap_or(usize::MAX),
             )

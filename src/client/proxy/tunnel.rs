@@ -154,7 +154,7 @@ struct Head {
     status_line: String,
 }
 
-/// All heads of an answer together. Proxies say far less.
+/// All heads of a proxy's answer together. Proxies say far less.
 const HEAD_LIMIT: usize = 8 * 1024;
 /// How every head begins. RFC 9112 §2.3.
 const HTTP1: &[u8] = b"HTTP/1.";

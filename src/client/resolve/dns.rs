@@ -43,8 +43,8 @@ impl Resolver for Dns {
     }
 }
 
-/// As long as an attempt to connect may take. The system's own limit depends on its configuration and
-/// can be minutes.
+/// How long a lookup may take: as long as an attempt to connect. The system's own limit depends on its
+/// configuration and can be minutes.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The IP addresses of a host; without a lookup if it is one.

@@ -121,7 +121,7 @@ impl ServerTls {
     }
 }
 
-/// How long a client may take to read why it is not let in.
+/// How long a client whose handshake failed may take to read why it is not let in.
 const LINGER: Duration = Duration::from_secs(1);
 /// How much of what it says meanwhile is read and dropped.
 const LINGER_BYTES: u64 = 64 * 1024;
