@@ -1,13 +1,13 @@
 //! Many messages and many cancelled calls on one connection, over real sockets. None of it is abuse, and
 //! the connection lives on.
 //!
-//! The sizes are those that a test may have beside others. `BAREWIRE_STORM=10` makes ten times as much
-//! of all that is counted in thousands.
+//! The sizes are those that a test may have beside others. `BAREWIRE_STORM=all` makes them as large as is
+//! promised, and ten times over; that is best done with `--profile endurance`.
 
 use std::env;
 use std::net::SocketAddr;
 
-use barewire::ServerConfig;
+use barewire::{Http2Config, ServerConfig};
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -18,12 +18,15 @@ use crate::support::{
 };
 use crate::tokio;
 
-/// So many times as much.
-fn times() -> usize {
-    match env::var("BAREWIRE_STORM") {
-        Ok(text) => text.parse().expect("a whole number"),
-        Err(_) => 1,
-    }
+/// As many as there are to be, or a part of them.
+fn count(all: usize, part: usize) -> usize {
+    let wants_all = env::var("BAREWIRE_STORM").is_ok_and(|value| value == "all");
+    if wants_all { all } else { part }
+}
+
+/// How often a storm of small messages comes, on a new connection each time.
+fn repeats() -> usize {
+    count(10, 1)
 }
 
 /// A client that bears many answers at once. By itself h2 gives up when there are some hundred small
@@ -46,6 +49,12 @@ async fn assert_alive(client: &Client) {
 
 /// Sends messages of 15 bytes, each in a DATA frame of its own, on so many streams at once.
 async fn many_small_messages(streams: usize, messages: usize) {
+    for _ in 0..repeats() {
+        small_messages(streams, messages).await;
+    }
+}
+
+async fn small_messages(streams: usize, messages: usize) {
     let address = tcp_server(Probe::default(), ServerConfig::default()).await;
     let client = client_of(address).await;
     let message = encoded("12345678"); // prefix, tag, length, text
@@ -71,33 +80,47 @@ async fn many_small_messages(streams: usize, messages: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p252_10_streams_of_thousands_of_small_messages() {
-    many_small_messages(10, 3_000 * times()).await;
+    many_small_messages(10, count(100_000, 3_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p252_100_streams_of_hundreds_of_small_messages() {
-    many_small_messages(100, 300 * times()).await;
+    many_small_messages(100, count(10_000, 300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p252_1000_streams_of_small_messages() {
-    many_small_messages(1_000, 30 * times()).await;
+    many_small_messages(1_000, count(1_000, 30)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p252_64_handlers_sleep_while_thousands_of_empty_messages_come() {
-    // Five bytes each, so that the largest still fit the window of a stream that nobody reads.
-    let messages = (2_000 * times()).min(52_000);
+    for _ in 0..repeats() {
+        empty_messages(64, count(60_000, 2_000)).await;
+    }
+}
+
+/// Sends messages of five bytes to handlers that read none of them until all streams are full.
+async fn empty_messages(streams: usize, messages: usize) {
     let probe = Probe::default();
     let seen = probe.seen.clone();
-    let address = tcp_server(probe, ServerConfig::default()).await;
+    // As much as all of them may leave unread is all that a connection has by default; the call beside
+    // them needs some too.
+    let config = ServerConfig {
+        http2: Http2Config {
+            connection_window: 32 * 1024 * 1024,
+            ..Http2Config::default()
+        },
+        ..ServerConfig::default()
+    };
+    let address = tcp_server(probe, config).await;
     let client = Client::tcp(address).await;
     let mut calls = JoinSet::new();
     let mut begun = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..streams {
         begun.push(client.start("Gate", &[]).await);
     }
-    seen.wait_for("64 handlers run", |seen| seen.running() == 64)
+    seen.wait_for("all handlers run", |seen| seen.running() == streams)
         .await;
     for mut call in begun {
         calls.spawn(async move {
@@ -123,7 +146,8 @@ async fn p269_thousands_of_calls_cancelled_after_their_first_message() {
     let seen = probe.seen.clone();
     let address = tcp_server(probe, ServerConfig::default()).await;
     let client = client_of(address).await;
-    for _ in 0..4 * times() {
+    let bursts = count(40, 4);
+    for _ in 0..bursts {
         let mut calls = Vec::new();
         for _ in 0..AT_ONCE {
             let mut call = client.start("Begin", &[]).await;
@@ -138,7 +162,7 @@ async fn p269_thousands_of_calls_cancelled_after_their_first_message() {
         seen.wait_for("all handlers are dropped", |seen| seen.running() == 0)
             .await;
     }
-    assert_eq!(seen.begun(), 4 * times() * AT_ONCE);
+    assert_eq!(seen.begun(), bursts * AT_ONCE);
     assert_alive(&client).await;
 }
 
