@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use crate::attacker::{Attacker, Over};
 use crate::chance::Chance;
 use crate::mutants::{inputs, mutate};
-use crate::support::{PATIENCE, PREFACE};
-use crate::{Attack, Cost, LONG, duration};
+use crate::support::PREFACE;
+use crate::{Attack, Cost};
 
 pub fn attacks() -> Vec<Attack> {
     vec![Attack {
@@ -29,7 +29,10 @@ fn read_inputs() {
     LazyLock::force(&INPUTS);
 }
 
-/// Says one of them, and nothing more. The server has to be done with it soon.
+/// How long the server may take with one of them.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Says one of them, and nothing more.
 async fn malformed(attacker: &mut Attacker) -> Result<(), Over> {
     let number = CONVERSATIONS.fetch_add(1, Ordering::Relaxed);
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(number + 1));
@@ -38,18 +41,12 @@ async fn malformed(attacker: &mut Attacker) -> Result<(), Over> {
         mutate(&mut input, &INPUTS, &mut chance);
     }
     let said = [PREFACE, input.get(1..).unwrap_or_default()].concat();
-    // A measurement has the machine to itself.
-    let soon = if duration() >= LONG {
-        Duration::from_secs(5)
-    } else {
-        PATIENCE
-    };
     let end = async {
         attacker.send(&said).await?;
         attacker.say_no_more().await;
         attacker.listen().await
     };
-    match timeout(soon, end).await {
+    match timeout(SOON, end).await {
         Ok(Err(Over::Closed)) => Ok(()),
         Ok(Err(Over::Time)) | Err(_) => Err(Over::Time),
         Ok(Ok(never)) => match never {},
