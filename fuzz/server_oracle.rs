@@ -61,8 +61,8 @@ const GOOD_CALL: &[u8] = b"\
     \0\0\x0c\0\x01\0\0\0\x01\
     \0\0\0\0\x07\x0a\x05hello";
 
-/// Longer than a server may take once its client is gone.
-const SOON: Duration = Duration::from_secs(30);
+/// How long a server may take once its client is gone.
+const SOON: Duration = Duration::from_secs(5);
 /// Longer than it may take to give up on a client that does not read: one keepalive.
 const LATER: Duration = Duration::from_secs(400);
 

@@ -12,11 +12,11 @@
 //! more attack at once, of which some open 80 each; `--release` is for figures that mean something.
 //!
 //! An attack may cost the server memory, and its own connections; what it may cost is in its row.
-//! No call of the canary may fail or take more than five seconds, none of the attackers may see an end
-//! that is not in the row, and in the end the server serves a new connection and stops when it is told
-//! to. Attacks of 60 seconds and more are measurements: 99 of 100 calls of the canary take at most
-//! 250 ms then, unless `BAREWIRE_ATTACK_P99=off`. What each test prints besides is for people: it
-//! depends on the machine.
+//! No call of the canary may fail or take more than five seconds (ten in debug), none of the attackers
+//! may see an end that is not in the row, and in the end the server serves a new connection and stops
+//! when it is told to. Attacks of 60 seconds and more are measurements: 99 of 100 calls of the canary
+//! take at most 250 ms then, unless `BAREWIRE_ATTACK_P99=off`. What each test prints besides is for
+//! people: it depends on the machine.
 //!
 //! The server does not log its calls: what is on its standard error is a panic.
 //!
