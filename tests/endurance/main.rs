@@ -21,7 +21,8 @@
 //! | `goaway` | `BAREWIRE_GOAWAY_CALLS` on each connection | 20 | 100 |
 //! | `chaos_…` | `BAREWIRE_CHAOS_CALLS` for each fault | 100 | 1,000 |
 //!
-//! What they print is for people; what they check does not depend on the machine.
+//! `.ci/nightly` sets the goals. What they print is for people; what they check does not depend on the
+//! machine.
 
 #![cfg(target_os = "linux")]
 #![allow(
