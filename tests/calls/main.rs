@@ -17,6 +17,8 @@ mod chance;
 mod compression;
 mod corpus;
 mod deadline;
+#[cfg(feature = "tls")]
+mod fate;
 mod faults;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each suite uses some of it")]
@@ -27,6 +29,7 @@ mod lifecycle;
 mod limits;
 #[cfg(feature = "gzip")]
 mod long_work;
+#[cfg(feature = "tls")]
 mod malformed;
 mod metadata;
 mod meter;
