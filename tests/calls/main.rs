@@ -17,8 +17,6 @@ mod chance;
 mod compression;
 mod corpus;
 mod deadline;
-#[cfg(feature = "tls")]
-mod fate;
 mod faults;
 #[cfg(feature = "tls")]
 #[allow(dead_code, reason = "each suite uses some of it")]
@@ -37,6 +35,8 @@ mod mutants;
 mod recorder;
 mod regressions;
 mod room;
+#[cfg(feature = "tls")]
+mod rows;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
 mod storms;

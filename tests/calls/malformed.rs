@@ -14,14 +14,12 @@ use barewire::spec::http2::error::{
 use barewire::spec::http2::flag::{PADDED, PRIORITY as WITH_PRIORITY};
 use barewire::spec::http2::frame::{PRIORITY, PUSH_PROMISE};
 use barewire::{ByteStream, Server, ServerTls};
-use rustls::RootCertStore;
-use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsConnector;
 
-use crate::fate::Fate::{self, Closed, Goaway, Ignored, Refused, Reset, Served};
-use crate::fate::{BIG, NO_FIELD, NO_HPACK, NOT_OPEN, WRONG_LENGTH, certificate, padded};
+use crate::rows::Fate::{self, Closed, Goaway, Ignored, Refused, Reset, Served};
+use crate::rows::{BIG, NO_FIELD, NO_HPACK, NOT_OPEN, WRONG_LENGTH, padded, tls};
 use crate::support::{
     ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PATIENCE,
     PING, PREFACE, Probe, RST_STREAM, RawPeer, SETTINGS, Seen, WINDOW_UPDATE, block, connect,
@@ -39,26 +37,11 @@ struct Place {
 impl Place {
     /// One in clear text, and one over TLS.
     async fn both() -> [Self; 2] {
-        let (certificate, key) = certificate();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).unwrap();
-        let provider = Arc::new(ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key)
-            .unwrap();
-        let server = Server::new().tls(ServerTls::from_config(tls).unwrap());
+        let (server, client) = tls();
+        let server = Server::new().tls(ServerTls::from_config(server).unwrap());
         [
             Self::of(Server::new(), None).await,
-            Self::of(server, Some(TlsConnector::from(Arc::new(config)))).await,
+            Self::of(server, Some(TlsConnector::from(Arc::new(client)))).await,
         ]
     }
 

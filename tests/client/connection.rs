@@ -82,30 +82,6 @@ async fn p005_a_connection_is_not_ready_before_the_server_s_settings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p005_the_first_frame_of_a_server_is_settings() {
-    for first in [
-        ping([0; 8]),
-        window(0, 100),
-        frame(SETTINGS, ACK, 0, &[]),
-        frame(SETTINGS, 0, 1, &[]),
-        headers(1),
-        vec![0; 40],
-    ] {
-        let mut line = Line::new();
-        let channel = line.channel.clone();
-        let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let mut server = RawServer::silent(line.dialled().await).await;
-            server.read_preface().await;
-            server.write(&first).await;
-            assert!(server.next(|frame| frame.kind == HEADERS).await.is_none());
-        });
-        let status = result.unwrap_err();
-        assert_eq!(status.code, Code::Unavailable, "{status}");
-        assert!(status.unprocessed, "{status}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn p005_settings_that_come_in_pieces_are_obeyed_from_the_first_stream_on() {
     let settings = settings_frame(&[(MAX_CONCURRENT_STREAMS, 1)]);
     for cut in 1..settings.len() {

@@ -28,6 +28,8 @@ mod headers;
 mod interceptors;
 mod keepalive;
 mod limits;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod malformed;
 mod messages;
 mod proxy;
 mod races;
@@ -88,6 +90,13 @@ mod retry;
 mod retry_policy;
 mod room;
 mod round_robin;
+#[cfg(all(feature = "server", feature = "tls"))]
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use all of it"
+)]
+#[path = "../calls/rows.rs"]
+mod rows;
 mod scaling;
 mod scripted;
 mod service_config;

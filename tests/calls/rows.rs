@@ -1,11 +1,15 @@
-//! What becomes of a stream or a connection on which a rule of HTTP/2 is broken. The rows of the
-//! server and those of the client say it in these words.
+//! What the rows of malformed connections share, those of the server and those of the client: what
+//! becomes of a stream or a connection on which a rule of HTTP/2 is broken, and the TLS beneath.
 //!
 //! h2 does not always say what RFC 9113 asks for. What is frequent has a name below; elsewhere the
 //! row ends with what it should have been. All of it is stricter than it must be, or harmless.
 
+use std::sync::Arc;
+
 use barewire::spec::http2::error::PROTOCOL_ERROR;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 
 /// What our side says to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,10 +48,27 @@ pub fn padded(length: u8, payload: &[u8], zeros: usize) -> Vec<u8> {
     [&[length][..], payload, &vec![0; zeros]].concat()
 }
 
-/// What a server for `localhost` shows, and the key to it.
-pub fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+/// TLS for both ends, by a certificate for `localhost`.
+pub fn tls() -> (rustls::ServerConfig, rustls::ClientConfig) {
     let names = ["localhost".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let certificate = made.cert.der();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    (made.cert.der().clone(), key)
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let mut server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let mut client = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    (server, client)
 }
