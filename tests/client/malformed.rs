@@ -395,6 +395,7 @@ async fn a_header_block_is_one_piece() {
 async fn settings_have_values_that_can_be() {
     let many: Vec<(u16, u32)> = (0..2_000).map(|number| (0x100 + number, 0)).collect();
     play(&[
+        ("ENABLE_PUSH of 1",               settings_frame(&[(2, 1)]),         Closed, UNAVAILABLE), // PROTOCOL_ERROR, RFC 9113 §6.5.2; h2 lets it pass
         ("ENABLE_PUSH of 2",               settings(&[(2, 2)]),               Goaway(PROTOCOL_ERROR), UNAVAILABLE),
         ("ENABLE_PUSH of -1",              settings(&[(2, u32::MAX)]),        Goaway(PROTOCOL_ERROR), UNAVAILABLE),
         ("INITIAL_WINDOW_SIZE of 2^31",    settings(&[(4, BIG + 1)]),         Goaway(PROTOCOL_ERROR), UNAVAILABLE), // FLOW_CONTROL_ERROR
@@ -865,6 +866,7 @@ async fn p005_a_connection_begins_with_settings() {
         ("SETTINGS on a stream",           frame(SETTINGS, 0, 1, &[]),                       Closed),
         ("SETTINGS of 5 bytes",            frame(SETTINGS, 0, 0, &[0; 5]),                   WRONG_LENGTH),
         ("a bad setting",                  settings_frame(&[(5, 0)]),                        Goaway(PROTOCOL_ERROR)),
+        ("ENABLE_PUSH of 1",               settings_frame(&[(2, 1)]),                        Closed),
         ("zeros",                          vec![0; 40],                                      Closed),
         ("a preface",                      PREFACE.to_vec(),                                 Closed),
         ("HTTP/1",                         b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),     Closed),
