@@ -6,7 +6,7 @@ use barewire::{ChannelConfig, ClientHttp2Config, Code, Request, Status};
 use tokio::time::Instant;
 
 use crate::raw_server::*;
-use crate::support::{ACK, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
+use crate::support::{END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
 use crate::tokio;
 
 #[tokio::test(start_paused = true)]

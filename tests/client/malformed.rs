@@ -92,27 +92,33 @@ impl Way {
     }
 }
 
+/// What a call has said when the server begins.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    /// All. The stream is closed once the server has ended it.
+    All,
+    /// Its headers. More may come.
+    Headers,
+}
+
 /// Plays each row to a call whose request has ended.
 async fn play(rows: &[Row]) {
-    play_to(rows, true).await;
+    play_to(Asked::All, rows).await;
 }
 
 /// Plays each row to a call whose request stays open.
 async fn play_open(rows: &[Row]) {
-    play_to(rows, false).await;
+    play_to(Asked::Headers, rows).await;
 }
 
-async fn play_to(rows: &[Row], finished: bool) {
+async fn play_to(asked: Asked, rows: &[Row]) {
     let mut wrong = Vec::new();
     for way in Way::both() {
         for (what, bytes, fate, end) in rows {
             let what = format!("{what}{}", way.name());
-            let found = outcome(&way, &what, bytes, finished).await;
-            let code = found
-                .1
-                .as_ref()
-                .map(|end| end.as_ref().map_err(|status| status.code));
-            if (found.0, code) != (*fate, Some(end.as_ref().map_err(|code| *code))) {
+            let found = outcome(&way, asked, bytes, &what).await;
+            let code = found.1.as_ref().map_err(|status| status.code).copied();
+            if (found.0, code) != (*fate, *end) {
                 wrong.push(format!("{what}: {found:?} instead of {:?}", (fate, end)));
             }
         }
@@ -120,13 +126,8 @@ async fn play_to(rows: &[Row], finished: bool) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What the client says to `bytes`, and how its call ends, if it does.
-async fn outcome(
-    way: &Way,
-    what: &str,
-    bytes: &[u8],
-    finished: bool,
-) -> (Fate, Option<Result<(), Status>>) {
+/// What the client says to `bytes`, and how its call ends.
+async fn outcome(way: &Way, asked: Asked, bytes: &[u8], what: &str) -> (Fate, Result<(), Status>) {
     let mut line = way.line(ClientHttp2Config::default());
     let other = tokio::spawn({
         let channel = line.channel.clone();
@@ -135,7 +136,7 @@ async fn outcome(
     let mut server = way.accept(&mut line).await;
     assert_eq!(server.request().await.stream, OTHER);
     let (mut request, mut inbound) = bidi(&line.channel, ()).await;
-    if finished {
+    if asked == Asked::All {
         request.finish().unwrap();
     }
     assert_eq!(server.request().await.stream, ASK);
@@ -146,14 +147,12 @@ async fn outcome(
     server.try_write(bytes).await;
     idle().await;
     let heard = tokio::time::timeout(WHILE, read_all(&mut inbound)).await;
-    let end = heard.ok().map(|heard| {
+    let Heard { messages, end } = heard.unwrap_or_else(|_| panic!("{what}: the call goes on"));
+    match &end {
         // An answer is whole, or none.
-        let well = heard.end.is_ok();
-        assert!(!well || heard.messages == ["well"], "{what}: {heard:?}");
-        heard
-            .end
-            .inspect_err(|status| assert!(!status.unprocessed, "{what}: {status}"))
-    });
+        Ok(()) => assert_eq!(messages, ["well"], "{what}"),
+        Err(status) => assert!(!status.unprocessed, "{what}: {status}"),
+    }
     let fate = said(&mut server, what).await;
 
     let next = tokio::spawn({

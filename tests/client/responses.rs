@@ -5,7 +5,7 @@ use std::time::Duration;
 use barewire::{Channel, Code, Origin};
 
 use crate::raw_server::*;
-use crate::support::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, block, frame};
+use crate::support::{DATA, END_STREAM, HEADERS, block, frame};
 use crate::tokio;
 
 #[tokio::test(start_paused = true)]
