@@ -31,6 +31,7 @@ mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
+mod rate;
 mod recorder;
 mod regressions;
 mod room;
