@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[cfg(target_os = "linux")]
+mod accept;
 #[path = "../../fuzz/bystander.rs"]
 mod bystander;
 mod chance;
