@@ -57,7 +57,8 @@ pub struct ServerConfig {
     pub request_read_timeout: Duration,
     /// How messages are compressed when the handler does not say. Default: not at all.
     pub reply_encoding: ReplyEncoding,
-    /// How long a drain waits for calls to end before it cuts them: UNAVAILABLE. Default 30 s.
+    /// How long a drain waits for calls to end before it cuts them: their connections end behind the
+    /// GOAWAY, UNAVAILABLE. Default 30 s.
     pub drain_timeout: Duration,
 }
 

@@ -31,7 +31,8 @@ pub struct ClientHttp2Config {
     /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
     /// others are answered RST_STREAM(STREAM_CLOSED). Default 10,000.
     pub max_concurrent_reset_streams: usize,
-    /// How long h2 remembers them. Default 5 s.
+    /// How long h2 remembers them, by the clock of the system: paused time does not stop it.
+    /// Default 5 s.
     pub reset_stream_duration: Duration,
     /// Resets of our own over the life of a connection, late frames of cancelled calls among them,
     /// before h2 says GOAWAY(ENHANCE_YOUR_CALM); at half of it calls go to a new connection. Default
@@ -59,7 +60,8 @@ pub struct ClientHttp2Config {
     /// ten seconds acts as ten. gRFC A8.
     pub keepalive_time: Option<Duration>,
     /// How long the PING may stay unanswered before the connection is closed: its calls end with
-    /// UNAVAILABLE. Default 20 s.
+    /// UNAVAILABLE. Where keepalive is on, Linux gives up as soon on a server whose socket takes
+    /// nothing (TCP_USER_TIMEOUT). Default 20 s.
     pub keepalive_timeout: Duration,
     /// Whether we ask also while no call is under way. Servers may forbid it. Default: no.
     pub keepalive_without_calls: bool,

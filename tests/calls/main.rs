@@ -48,5 +48,7 @@ mod tls;
 mod tokio;
 mod traps;
 mod unary;
+#[cfg(target_os = "linux")]
+mod user_timeout;
 #[path = "../../fuzz/virtual_time.rs"]
 mod virtual_time;

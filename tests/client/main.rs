@@ -14,6 +14,7 @@
 )]
 
 mod cancellation;
+mod cancels;
 mod cardinality;
 #[path = "../calls/chance.rs"]
 mod chance;
@@ -111,6 +112,8 @@ mod tls;
 #[path = "../calls/tokio.rs"]
 mod tokio;
 mod transparent_retry;
+#[cfg(target_os = "linux")]
+mod user_timeout;
 #[path = "../../fuzz/virtual_time.rs"]
 mod virtual_time;
 #[cfg(feature = "tls")]
