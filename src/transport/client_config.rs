@@ -67,8 +67,8 @@ pub struct ClientHttp2Config {
     pub keepalive_without_calls: bool,
     /// How long a connection that is no longer needed may take to say GOAWAY. Default 1 s.
     pub goaway_linger: Duration,
-    /// PINGs a server may send; past it the connection is closed. Default 1,000, and 100 more each
-    /// second.
+    /// PINGs a server may send. One before which, since the last PING, we sent HEADERS or DATA costs
+    /// nothing. Past it the connection is closed. Default 1,000, and 100 more each second.
     pub pings: Rate,
     /// SETTINGS frames; past it the connection is closed. Default 100, and 10 more each second.
     pub settings_frames: Rate,

@@ -75,7 +75,9 @@ pub struct Http2Config {
     /// PINGs too early that are forgiven; the next one earns GOAWAY(ENHANCE_YOUR_CALM) with the text
     /// `too_many_pings`. Default 2.
     pub max_ping_strikes: u32,
-    /// PINGs a peer may send whatever we send in between. Default 100, and 10 more each second.
+    /// PINGs a peer may send. One before which, since the last PING, we sent HEADERS or DATA costs
+    /// nothing: clients measure bandwidth so. Past it: GOAWAY(ENHANCE_YOUR_CALM) with the text
+    /// `too_many_pings`. Default 100, and 10 more each second.
     pub pings: Rate,
     /// SETTINGS frames: GOAWAY(ENHANCE_YOUR_CALM). Default 100, and 10 more each second.
     pub settings_frames: Rate,

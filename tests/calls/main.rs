@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[cfg(target_os = "linux")]
+mod accept;
 #[path = "../../fuzz/bystander.rs"]
 mod bystander;
 mod chance;
@@ -32,6 +34,7 @@ mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
+mod rate;
 mod recorder;
 mod regressions;
 mod room;
