@@ -26,9 +26,6 @@ use crate::support::{
 };
 use crate::tokio;
 
-/// The rest of a request that was answered is not wanted.
-const ANSWERED: Fate = Reset(NO_ERROR);
-
 /// The stream of the call that is open besides.
 const OTHER: u32 = 1;
 /// The stream of the call that a row is about.
@@ -39,6 +36,9 @@ type Row = (&'static str, Vec<u8>, Fate, Result<(), Code>);
 
 /// Longer than a call goes on when all is said that it waits for, on a clock that is ours.
 const WHILE: Duration = Duration::from_secs(1);
+
+/// The rest of a request that was answered is not wanted.
+const ANSWERED: Fate = Reset(NO_ERROR);
 
 const WELL: Result<(), Code> = Ok(());
 /// A stream that broke a rule. gRPC-HTTP2 §Errors.

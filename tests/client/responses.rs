@@ -137,17 +137,6 @@ async fn p098_interim_responses_are_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn p098_an_interim_response_cannot_end_the_stream() {
-    let status = unary_to(async |server, stream| {
-        let hint = any_block(stream, END_STREAM, &[(":status", "103")]);
-        server.write(&hint).await;
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(status.code, Code::Internal, "{status}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn p098_interim_responses_are_counted() {
     for (count, ends_well) in [(16, true), (17, false)] {
         // One by one, and all in a burst.
