@@ -19,8 +19,9 @@ pub struct ServerConfig {
     pub evict_idle_after: Duration,
     /// Connections at once from one IP address; further ones are closed. Default `None`.
     pub max_connections_per_ip: Option<usize>,
-    /// How long to wait after the system refused to accept a connection, for want of file descriptors
-    /// or memory. Doubles each time, up to `accept_backoff_max`. Default 5 ms.
+    /// How long to wait after the system refused to accept a connection for want of file descriptors
+    /// or memory, or more than a hundred times in a row for other reasons. Doubles each time, up to
+    /// `accept_backoff_max`, until a connection comes. Default 5 ms.
     pub accept_backoff_min: Duration,
     /// The longest such wait. Default 1 s.
     pub accept_backoff_max: Duration,
@@ -56,7 +57,8 @@ pub struct ServerConfig {
     pub request_read_timeout: Duration,
     /// How messages are compressed when the handler does not say. Default: not at all.
     pub reply_encoding: ReplyEncoding,
-    /// How long a drain waits for calls to end before it cuts them: UNAVAILABLE. Default 30 s.
+    /// How long a drain waits for calls to end before it cuts them: their connections end behind the
+    /// GOAWAY, UNAVAILABLE. Default 30 s.
     pub drain_timeout: Duration,
 }
 

@@ -36,6 +36,7 @@ enum Listener {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
     Queue(Mutex<mpsc::Receiver<Io>>),
+    QueueOfResults(Mutex<mpsc::Receiver<io::Result<Io>>>),
 }
 
 impl From<TcpListener> for Listeners {
@@ -64,10 +65,27 @@ impl From<mpsc::Receiver<Box<dyn ByteStream>>> for Listeners {
     }
 }
 
+/// The same from somebody who passes on what accepting them yields: an error is treated as one of our
+/// own sockets, and so slows the queue down where the system has run out of something.
+impl From<mpsc::Receiver<io::Result<Box<dyn ByteStream>>>> for Listeners {
+    fn from(queue: mpsc::Receiver<io::Result<Box<dyn ByteStream>>>) -> Self {
+        Self::of(vec![Listener::QueueOfResults(Mutex::new(queue))])
+    }
+}
+
 /// A connection that was accepted, before any byte of it was read.
 pub(super) struct Accepted {
     pub(super) io: Io,
     pub(super) address: PeerAddress,
+}
+
+impl Accepted {
+    fn in_process(io: Io) -> Self {
+        Self {
+            io,
+            address: PeerAddress::InProcess,
+        }
+    }
 }
 
 impl Listeners {
@@ -87,20 +105,23 @@ impl Listeners {
         let http2 = &config.http2;
         let user_timeout = http2.keepalive_time.map(|_| http2.keepalive_timeout);
         let mut pause = config.accept_backoff_min;
+        let mut in_a_row = 0;
         loop {
-            match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
+            let error = match poll_fn(|cx| self.poll_accept(cx, user_timeout)).await {
                 Ok(accepted) => return accepted,
-                // The connection was gone before it was accepted. The next one may be there.
-                Err(error) if is_lost_connection(&error) => {
-                    tracing::debug!(%error, "a connection was lost before its accept");
-                }
-                Err(error) => {
-                    counters.count(Counter::AcceptBackoff);
-                    tracing::warn!(%error, ?pause, "cannot accept connections for now");
-                    sleep(pause).await;
-                    pause = pause.saturating_mul(2).min(config.accept_backoff_max);
-                }
+                Err(error) => error,
+            };
+            // Of a connection that was gone before it was accepted, say. The next one may be there.
+            if !is_exhaustion(&error) && in_a_row < ERRORS_IN_A_ROW {
+                in_a_row += 1;
+                tracing::debug!(%error, "a connection could not be accepted");
+                continue;
             }
+            counters.count(Counter::AcceptBackoff);
+            tracing::warn!(%error, ?pause, "cannot accept connections for now");
+            sleep(pause).await;
+            in_a_row = 0;
+            pause = pause.saturating_mul(2).min(config.accept_backoff_max);
         }
     }
 
@@ -143,18 +164,20 @@ impl Listener {
                 io: Box::new(socket),
                 address: PeerAddress::Unix,
             }),
-            Self::Queue(queue) => {
-                let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                match queue.poll_recv(cx) {
-                    Poll::Ready(Some(io)) => Poll::Ready(Ok(Accepted {
-                        io,
-                        address: PeerAddress::InProcess,
-                    })),
-                    // Nobody brings any more: those that there are go on.
-                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
-                }
+            Self::Queue(queue) => poll_queue(queue, cx).map(|io| Ok(Accepted::in_process(io))),
+            Self::QueueOfResults(queue) => {
+                poll_queue(queue, cx).map(|io| io.map(Accepted::in_process))
             }
         }
+    }
+}
+
+fn poll_queue<T>(queue: &Mutex<mpsc::Receiver<T>>, cx: &mut Context<'_>) -> Poll<T> {
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    match queue.poll_recv(cx) {
+        Poll::Ready(Some(next)) => Poll::Ready(next),
+        // Nobody brings any more: those that there are go on.
+        Poll::Ready(None) | Poll::Pending => Poll::Pending,
     }
 }
 
@@ -167,15 +190,29 @@ fn set_user_timeout(socket: &TcpStream, timeout: Duration) {
 #[cfg(not(target_os = "linux"))]
 fn set_user_timeout(_: &TcpStream, _: Duration) {}
 
-/// All other errors are the system's, such as too few file descriptors: the same accept would fail
-/// again at once.
-fn is_lost_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, NetworkDown, TimedOut};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionReset | Interrupted | NetworkDown | TimedOut
-    )
+/// The system has no room for one more connection: the same accept would fail again at once.
+fn is_exhaustion(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+        || error
+            .raw_os_error()
+            .is_some_and(|code| EXHAUSTION.contains(&code))
 }
+
+/// What `ErrorKind` has no name for: ENFILE, EMFILE and ENOBUFS, too many open files of the system or of
+/// the process, and no room for buffers. On systems that number the last one otherwise it counts as any
+/// other error.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const EXHAUSTION: [i32; 3] = [23, 24, 105];
+#[cfg(all(unix, not(any(target_os = "android", target_os = "linux"))))]
+const EXHAUSTION: [i32; 3] = [23, 24, 55];
+/// The same of Windows: WSAEMFILE and WSAENOBUFS.
+#[cfg(not(unix))]
+const EXHAUSTION: [i32; 2] = [10_024, 10_055];
+
+/// So many errors of other kinds are passed over before the first pause, and between two of them: a peer
+/// can provoke some by leaving early, and a listener that is broken for good must not keep a processor
+/// busy.
+const ERRORS_IN_A_ROW: u32 = 100;
 
 /// What makes a byte stream of a socket that HTTP/2 can begin on.
 pub(crate) trait Secure: Send + Sync {

@@ -120,7 +120,7 @@ pub(super) struct Next {
     accepted: Accepted,
     connection: OwnedSemaphorePermit,
     handshake: OwnedSemaphorePermit,
-    address: Option<AddressPermit>,
+    address: AddressPermit,
 }
 
 impl Running {
@@ -170,9 +170,15 @@ impl Running {
     pub(super) async fn next(&self, listeners: &Listeners) -> Option<Next> {
         let counters = &self.shared.counters;
         // One connection is accepted ahead, so that nobody has to make room for nobody.
-        let accepted = listeners.accept(&self.shared.config, counters).await;
-        let limit = self.shared.config.max_connections_per_ip;
-        let address = self.per_address.take(&accepted.address, limit);
+        let (accepted, address) = loop {
+            let accepted = listeners.accept(&self.shared.config, counters).await;
+            let limit = self.shared.config.max_connections_per_ip;
+            if let Some(address) = self.per_address.take(&accepted.address, limit) {
+                break (accepted, address);
+            }
+            // Dropped, and so closed, before anybody waits or goes for its sake.
+            counters.count(Counter::MaxConnectionsPerIp);
+        };
         let connection = match Arc::clone(&self.connections).try_acquire_owned() {
             Ok(connection) => connection,
             Err(_) => self.make_room().await?,
@@ -205,18 +211,13 @@ impl Running {
 
     // The task that is spawned here ends with its connection: when the peer leaves, when it is
     // drained, at the latest when it is cut.
-    pub(super) fn spawn(&self, next: Option<Next>, secure: Arc<dyn Secure>) {
-        let Some(Next {
+    pub(super) fn spawn(&self, next: Next, secure: Arc<dyn Secure>) {
+        let Next {
             accepted,
             connection,
             handshake,
-            address: Some(address),
-        }) = next
-        else {
-            // Too many connections of one address. Dropped, and so closed.
-            self.shared.counters.count(Counter::MaxConnectionsPerIp);
-            return;
-        };
+            address,
+        } = next;
         let limit = self.shared.config.tls_handshake_timeout;
         let transport = Arc::clone(&self.transport);
         let phase = self.phase.watch();

@@ -132,7 +132,7 @@ impl Server {
         let secure = Arc::clone(&self.secure);
         let running = Running::start(self)?;
         let mut signal = pin!(signal);
-        while let Some(next) = until(signal.as_mut(), running.next(&listeners)).await {
+        while let Some(Some(next)) = until(signal.as_mut(), running.next(&listeners)).await {
             running.spawn(next, Arc::clone(&secure));
         }
         // Counted while we still listen: whoever sees that we do not may let its calls end.

@@ -31,7 +31,8 @@ pub struct ClientHttp2Config {
     /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
     /// others are answered RST_STREAM(STREAM_CLOSED). Default 10,000.
     pub max_concurrent_reset_streams: usize,
-    /// How long h2 remembers them. Default 5 s.
+    /// How long h2 remembers them, by the clock of the system: paused time does not stop it.
+    /// Default 5 s.
     pub reset_stream_duration: Duration,
     /// Resets of our own over the life of a connection, late frames of cancelled calls among them,
     /// before h2 says GOAWAY(ENHANCE_YOUR_CALM); at half of it calls go to a new connection. Default
@@ -59,15 +60,15 @@ pub struct ClientHttp2Config {
     /// ten seconds acts as ten. gRFC A8.
     pub keepalive_time: Option<Duration>,
     /// How long the PING may stay unanswered before the connection is closed: its calls end with
-    /// UNAVAILABLE. With `keepalive_time`, and on Linux, bytes of ours may stay unacknowledged for as long,
-    /// by TCP_USER_TIMEOUT. Default 20 s.
+    /// UNAVAILABLE. Where keepalive is on, Linux gives up as soon on a server whose socket takes
+    /// nothing (TCP_USER_TIMEOUT). Default 20 s.
     pub keepalive_timeout: Duration,
     /// Whether we ask also while no call is under way. Servers may forbid it. Default: no.
     pub keepalive_without_calls: bool,
     /// How long a connection that is no longer needed may take to say GOAWAY. Default 1 s.
     pub goaway_linger: Duration,
-    /// PINGs a server may send; past it the connection is closed. Default 1,000, and 100 more each
-    /// second.
+    /// PINGs a server may send. One before which, since the last PING, we sent HEADERS or DATA costs
+    /// nothing. Past it the connection is closed. Default 1,000, and 100 more each second.
     pub pings: Rate,
     /// SETTINGS frames; past it the connection is closed. Default 100, and 10 more each second.
     pub settings_frames: Rate,

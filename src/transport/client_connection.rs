@@ -148,6 +148,9 @@ pub(crate) enum OpenError {
     /// HTTP/2 was broken.
     #[error("{0}")]
     Http2(#[from] h2::Error),
+    /// It was, where h2 does not look: [`ENABLES_PUSH`].
+    #[error("the server sent {}", ENABLES_PUSH.text)]
+    EnablesPush,
     /// The socket was.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -230,6 +233,9 @@ impl ClientConnection {
             // A socket that takes no more now is seen again with the next frame.
             if let Poll::Ready(Err(error)) = meter.poll_drain(cx) {
                 return Poll::Ready(Err(error.into()));
+            }
+            if meter.counts().enables_push {
+                return Poll::Ready(Err(OpenError::EnablesPush));
             }
             if meter.counts().settings_obeyed > 0 {
                 return Poll::Ready(Ok(()));
@@ -593,6 +599,9 @@ impl Farewell {
 /// What a GOAWAY says to a client that asks too often whether its server is alive. gRFC A8.
 const TOO_MANY_PINGS: &str = "too_many_pings";
 
+/// Servers must not say that they take promises of streams, and h2 does not look. RFC 9113 §6.5.2.
+const ENABLES_PUSH: Abuse = Abuse::new("ENABLE_PUSH of 1", Counter::Http2Errors);
+
 /// Drives one connection until it ends.
 struct Driver {
     h2: h2::client::Connection<SharedMeter, Bytes>,
@@ -706,7 +715,7 @@ impl Driver {
                 counts.settings_obeyed,
                 goaway.cloned(),
                 counts.worn_by(),
-                counts.abuse,
+                counts.enables_push.then_some(ENABLES_PUSH).or(counts.abuse),
             )
         };
         if settings != self.settings_followed {

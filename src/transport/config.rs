@@ -32,7 +32,8 @@ pub struct Http2Config {
     /// Streams already reset that h2 remembers, so that late frames for them are no fault. Those for
     /// others are answered RST_STREAM(STREAM_CLOSED). Default 1,000.
     pub max_concurrent_reset_streams: usize,
-    /// How long h2 remembers them. Default 2 s.
+    /// How long h2 remembers them, by the clock of the system: paused time does not stop it.
+    /// Default 2 s.
     pub reset_stream_duration: Duration,
     /// Resets that h2 may owe to a peer's faults over the life of a connection before it says
     /// GOAWAY(ENHANCE_YOUR_CALM); at half of it the connection is drained instead. Default 10,000.
@@ -65,8 +66,8 @@ pub struct Http2Config {
     pub stalled_stream_timeout: Duration,
     /// After this silence of the peer we send a PING. `None` never asks. Default 300 s.
     pub keepalive_time: Option<Duration>,
-    /// How long the PING may stay unanswered before the connection is closed. With `keepalive_time`,
-    /// and on Linux, bytes of ours may stay unacknowledged for as long, by TCP_USER_TIMEOUT. Default 20 s.
+    /// How long the PING may stay unanswered before the connection is closed. Where keepalive is on,
+    /// Linux gives up as soon on a peer whose socket takes nothing (TCP_USER_TIMEOUT). Default 20 s.
     pub keepalive_timeout: Duration,
     /// How often a peer may send PING while it has calls; without calls, every two hours.
     /// Default 300 s, as gRPC's keepalive document has it.
@@ -74,7 +75,9 @@ pub struct Http2Config {
     /// PINGs too early that are forgiven; the next one earns GOAWAY(ENHANCE_YOUR_CALM) with the text
     /// `too_many_pings`. Default 2.
     pub max_ping_strikes: u32,
-    /// PINGs a peer may send whatever we send in between. Default 100, and 10 more each second.
+    /// PINGs a peer may send. One before which, since the last PING, we sent HEADERS or DATA costs
+    /// nothing: clients measure bandwidth so. Past it: GOAWAY(ENHANCE_YOUR_CALM) with the text
+    /// `too_many_pings`. Default 100, and 10 more each second.
     pub pings: Rate,
     /// SETTINGS frames: GOAWAY(ENHANCE_YOUR_CALM). Default 100, and 10 more each second.
     pub settings_frames: Rate,

@@ -155,6 +155,7 @@ impl Connector {
                     OpenError::GoAway(_)
                     | OpenError::Drained(_)
                     | OpenError::Http2(_)
+                    | OpenError::EnablesPush
                     | OpenError::Io(_) => None,
                 };
                 ConnectError {

@@ -111,7 +111,8 @@ pub enum Counter {
     /// h2 ended a connection for a limit of its own, such as `data_frame_budget`:
     /// GOAWAY(ENHANCE_YOUR_CALM).
     Http2Budgets,
-    /// h2 ended a connection for a rule that was broken: GOAWAY with its code.
+    /// A connection ended for a rule of HTTP/2 that was broken: GOAWAY with h2's code, or none where h2
+    /// does not look.
     Http2Errors,
     /// A connection had no call for too long: GOAWAY(NO_ERROR).
     MaxConnectionIdle,

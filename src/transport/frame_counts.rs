@@ -75,6 +75,8 @@ pub(crate) struct FrameCounts {
     pub(super) behind_goaway: Option<usize>,
     /// The header list size that the peer said it accepts.
     pub(crate) peer_max_header_list_size: Option<usize>,
+    /// The peer said that it takes promises of streams: ENABLE_PUSH of 1. Clients may.
+    pub(crate) enables_push: bool,
     /// The first limit that the peer crossed.
     pub(crate) abuse: Option<Abuse>,
     /// RST_STREAM frames that h2 may have written by itself, and counts against the connection.
@@ -145,6 +147,7 @@ impl FrameCounts {
             goaway: None,
             behind_goaway: None,
             peer_max_header_list_size: None,
+            enables_push: false,
             abuse: None,
             resets_written: 0,
             streams_refused: 0,
@@ -345,9 +348,13 @@ impl FrameCounts {
     fn received_settings(&mut self, payload: &[u8]) {
         let (entries, _) = payload.as_chunks::<6>();
         for &[i0, i1, v0, v1, v2, v3] in entries {
-            if u16::from_be_bytes([i0, i1]) == setting::MAX_HEADER_LIST_SIZE {
-                let size = u32::from_be_bytes([v0, v1, v2, v3]);
-                self.peer_max_header_list_size = usize::try_from(size).ok();
+            let value = u32::from_be_bytes([v0, v1, v2, v3]);
+            match u16::from_be_bytes([i0, i1]) {
+                setting::ENABLE_PUSH => self.enables_push |= value == 1,
+                setting::MAX_HEADER_LIST_SIZE => {
+                    self.peer_max_header_list_size = usize::try_from(value).ok();
+                }
+                _ => {}
             }
         }
     }

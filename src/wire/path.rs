@@ -31,7 +31,7 @@ pub struct MethodPath {
 
 impl MethodPath {
     /// Reads the path of a request. The names are split at the last slash, so that a service's
-    /// name may have slashes in it.
+    /// name may have slashes in it: `/a/b/C` is the method `C` of the service `a/b`.
     ///
     /// # Errors
     ///

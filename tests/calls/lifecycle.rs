@@ -1,17 +1,19 @@
 //! How connections and servers end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use barewire::{Counter, Counters, DrainReport, Http2Config, Server, ServerConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use barewire::{ByteStream, Counter, Counters, DrainReport, Http2Config, Server, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PATIENCE, PING, PREFACE, Probe,
-    RST_STREAM, RawPeer, connect, encoded, frame, hits, piped_server, request_block,
+    ACK, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PATIENCE, PING, PREFACE,
+    Probe, RST_STREAM, RawPeer, Seen, connect, counted_server, encoded, frame, hits, piped_server,
+    request_block,
 };
 use crate::tokio;
 
@@ -41,7 +43,7 @@ async fn drainable(probe: Probe, config: ServerConfig) -> Draining {
     }
 }
 
-fn piped_with(probe: Probe, http2: Http2Config) -> tokio::io::DuplexStream {
+fn piped_with(probe: Probe, http2: Http2Config) -> DuplexStream {
     let config = ServerConfig {
         http2,
         ..ServerConfig::default()
@@ -73,7 +75,7 @@ async fn p154_a_drain_loses_none_of_1000_calls_in_flight() {
         .await;
     stop.send(()).unwrap();
     // The handlers go on once the server has stopped listening.
-    while tokio::net::TcpStream::connect(address).await.is_ok() {}
+    while TcpStream::connect(address).await.is_ok() {}
     while seen.running() > 0 {
         seen.gate.notify_waiters();
         tokio::task::yield_now().await;
@@ -92,7 +94,7 @@ async fn p154_a_drain_loses_none_of_1000_calls_in_flight() {
         .unwrap();
     assert_eq!((report.calls_at_start, report.cut.len()), (1_000, 0));
     assert!(
-        tokio::net::TcpStream::connect(address).await.is_err(),
+        TcpStream::connect(address).await.is_err(),
         "nobody listens any more"
     );
 }
@@ -157,6 +159,93 @@ async fn p154_a_drain_cuts_what_does_not_end_and_reports_it() {
     assert_eq!(seen.running(), 0);
 }
 
+/// A server of pipes that drains after a second, one of its connections, and how it came to its end.
+struct PipedDrain {
+    io: DuplexStream,
+    seen: Arc<Seen>,
+    counters: Counters,
+    report: JoinHandle<std::io::Result<DrainReport>>,
+}
+
+async fn drains_after_a_second() -> PipedDrain {
+    let probe = Probe::default();
+    let seen = probe.seen.clone();
+    let (queue, listener) = mpsc::channel::<Box<dyn ByteStream>>(1);
+    let (io, far) = tokio::io::duplex(1024 * 1024);
+    queue.send(Box::new(far)).await.unwrap();
+    let server = Server::new().add(probe);
+    let counters = server.counters();
+    let second = tokio::time::sleep(Duration::from_secs(1));
+    PipedDrain {
+        io,
+        seen,
+        counters,
+        report: tokio::spawn(server.serve_until(listener, second)),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p154_a_drain_waits_thirty_seconds_and_then_cuts() {
+    const ALL: &[u8] = b"\x7f\xff\xff\xff\0\0\0\0";
+    const FIRST: &[u8] = b"\0\0\0\x01\0\0\0\0";
+    // Counted from the start of the drain.
+    for (milliseconds, is_cut) in [(29_900, false), (30_100, true)] {
+        let ends_after = Duration::from_millis(milliseconds);
+        let PipedDrain {
+            io,
+            seen,
+            counters,
+            report,
+        } = drains_after_a_second().await;
+        let drains_at = Instant::now() + Duration::from_secs(1);
+        let mut peer = RawPeer::begin(io).await;
+        let mut call = frame(HEADERS, END_HEADERS, 1, &request_block("Slow"));
+        call.extend(frame(DATA, END_STREAM, 1, &encoded("x")));
+        peer.write(&call).await;
+        tokio::spawn(async move {
+            tokio::time::sleep_until(drains_at + ends_after).await;
+            seen.gate.notify_one();
+        });
+        // What is said about streams and the connection, and when.
+        let mut heard = Vec::new();
+        while let Some(frame) = peer.next_frame().await {
+            let Frame {
+                kind,
+                stream,
+                payload,
+                ..
+            } = frame;
+            if kind == PING {
+                let ack = crate::support::frame(PING, ACK, 0, &payload);
+                peer.write(&ack).await;
+            }
+            if [HEADERS, DATA, RST_STREAM, GOAWAY].contains(&kind) {
+                let payload = Some(payload).filter(|_| kind == GOAWAY);
+                heard.push((drains_at.elapsed(), kind, stream, payload));
+            }
+        }
+        let ended_after = drains_at.elapsed();
+        drop(peer);
+        let report = report.await.unwrap().unwrap();
+        let mut expected = vec![
+            (Duration::ZERO, GOAWAY, 0, Some(ALL.to_vec())),
+            (Duration::ZERO, GOAWAY, 0, Some(FIRST.to_vec())),
+        ];
+        if is_cut {
+            // What there is to say was said: the connection ends, and its streams with it.
+            assert_eq!(ended_after, Duration::from_secs(30));
+            assert_eq!(report.cut.len(), 1);
+            assert_eq!(hits(&counters), [(Counter::DrainTimeout, 1)]);
+        } else {
+            expected.extend([HEADERS, DATA, HEADERS].map(|kind| (ends_after, kind, 1, None)));
+            assert_eq!(ended_after, ends_after);
+            assert!(report.cut.is_empty(), "{report:?}");
+            assert_eq!(hits(&counters), []);
+        }
+        assert_eq!(heard, expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn p152_a_drain_says_goaway_twice_around_a_ping() {
     let probe = Probe::default();
@@ -201,7 +290,7 @@ async fn p152_a_drain_says_goaway_twice_around_a_ping() {
 }
 
 /// The payload of the next frame of `kind`, however long it takes on a clock that is ours.
-async fn read_patiently<T: barewire::ByteStream>(peer: &mut RawPeer<T>, kind: u8) -> Vec<u8> {
+async fn read_patiently<T: ByteStream>(peer: &mut RawPeer<T>, kind: u8) -> Vec<u8> {
     loop {
         let mut head = [0; 9];
         peer.io.read_exact(&mut head).await.unwrap();
@@ -287,15 +376,18 @@ async fn p145_a_silent_peer_is_asked_and_then_closed() {
         .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn p260_a_drain_does_not_wait_for_a_peer_that_answers_no_ping() {
+/// A peer on whose connection a call runs, and that is told that the server drains. It answers nothing.
+async fn drained() -> (RawPeer<DuplexStream>, Counters, Arc<Seen>) {
     let probe = Probe::default();
     let seen = probe.seen.clone();
-    let http2 = Http2Config {
-        max_connection_age: Some(Duration::from_secs(60)),
-        ..Http2Config::default()
+    let config = ServerConfig {
+        http2: Http2Config {
+            max_connection_age: Some(Duration::from_secs(60)),
+            ..Http2Config::default()
+        },
+        ..ServerConfig::default()
     };
-    let io = piped_with(probe, http2);
+    let (io, counters) = counted_server(probe, config);
     let mut peer = RawPeer::begin(io).await;
     let mut bytes = frame(HEADERS, END_HEADERS, 1, &request_block("Slow"));
     bytes.extend(frame(DATA, END_STREAM, 1, &encoded("x")));
@@ -303,7 +395,27 @@ async fn p260_a_drain_does_not_wait_for_a_peer_that_answers_no_ping() {
     seen.wait_for("the handler runs", |seen| seen.running() == 1)
         .await;
     read_patiently(&mut peer, PING).await;
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    (peer, counters, seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn p260_a_drain_waits_five_seconds_for_the_answer_to_its_ping() {
+    let (mut peer, counters, seen) = drained().await;
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    let mut bytes = frame(HEADERS, END_HEADERS, 3, &request_block("Echo"));
+    bytes.extend(frame(DATA, END_STREAM, 3, &encoded("still welcome")));
+    peer.write(&bytes).await;
+    while peer.frame_on(3).await.unwrap().flags & END_STREAM == 0 {}
+    assert_eq!(counters.of(Counter::DrainPingTimeout), 0);
+    seen.gate.notify_one();
+    assert_eq!(peer.frame_on(1).await.unwrap().kind, HEADERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p260_a_drain_does_not_wait_for_a_peer_that_answers_no_ping() {
+    let (mut peer, counters, seen) = drained().await;
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    assert_eq!(counters.of(Counter::DrainPingTimeout), 1);
     // Too late for a new call; the old one is still waited for.
     peer.write(&frame(HEADERS, END_HEADERS, 3, &request_block("Echo")))
         .await;

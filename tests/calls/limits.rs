@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use barewire::{Counter, Counters, Http2Config, Rate, ServerConfig};
+use barewire::{Counter, Counters, Http2Config, Rate, Server, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, advance};
 
@@ -626,6 +626,76 @@ async fn a_request_may_go_on_for_a_second_after_its_answer() {
         peer.write(&call(3, "Echo")).await;
         frame_in_time(&mut peer, DATA).await;
         assert_eq!(hits(&counters), hit, "{wait} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_go_on_for_a_window_after_its_answer() {
+    for (bytes, milliseconds) in [(65_534, 1_000), (65_535, 0)] {
+        let (io, counters) = over_http2(Http2Config {
+            stream_window: 65_535,
+            ..Http2Config::default()
+        });
+        let mut peer = RawPeer::begin(io).await;
+        let head = frame(HEADERS, END_HEADERS, 1, &request_block("Refuse"));
+        peer.write(&head).await;
+        frame_in_time(&mut peer, HEADERS).await;
+        let answered_at = Instant::now();
+        for piece in vec![0; bytes].chunks(16_384) {
+            peer.write(&frame(DATA, 0, 1, piece)).await;
+        }
+        assert_eq!(frame_in_time(&mut peer, RST_STREAM).await, [0; 4]);
+        let taken = answered_at.elapsed().as_millis();
+        assert_eq!(taken, milliseconds, "{bytes}");
+        assert_eq!(hits(&counters), [(Counter::EarlyAnswerLinger, 1)]);
+    }
+}
+
+/// What comes behind our GOAWAY for a fault is read and dropped.
+#[tokio::test(start_paused = true)]
+async fn behind_goaway_a_second_or_256_kib_are_read() {
+    let limit = 256 * 1024;
+    for (bytes, milliseconds) in [(0, 1_000), (limit - 1, 1_000), (limit, 0), (limit + 1, 0)] {
+        let (ours, theirs) = tokio::io::duplex(1024 * 1024);
+        let server = Server::new().add(Probe::default());
+        let counters = server.counters();
+        let serving = tokio::spawn(server.serve_io(theirs));
+        let mut peer = RawPeer::begin(ours).await;
+        // DATA on no stream. RFC 9113 §6.1.
+        peer.write(&frame(DATA, 0, 0, b"x")).await;
+        assert_eq!(frame_in_time(&mut peer, GOAWAY).await[4..8], [0, 0, 0, 1]);
+        let said_at = Instant::now();
+        peer.write(&vec![0; bytes]).await;
+        serving.await.unwrap().unwrap();
+        assert_eq!(said_at.elapsed().as_millis(), milliseconds, "{bytes}");
+        assert_eq!(hits(&counters), [(Counter::Http2Errors, 1)]);
+    }
+}
+
+#[tokio::test]
+async fn so_many_streams_may_come_cancelled_at_once() {
+    for (count, hit) in [(1_000, None), (1_001, Some((Counter::Http2Budgets, 1)))] {
+        let (io, counters) = server(ServerConfig::default());
+        let mut peer = RawPeer::begin(io).await;
+        // All of them come before the server accepts the first.
+        let mut burst = Vec::new();
+        for number in 0..count {
+            let stream = number * 2 + 1;
+            let head = request_block("Never");
+            burst.extend(frame(HEADERS, END_HEADERS, stream, &head));
+            burst.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+        }
+        let last = count * 2 + 1;
+        burst.extend(call(last, "Echo"));
+        peer.write(&burst).await;
+        // ENHANCE_YOUR_CALM, in words of h2.
+        let expected = hit.map(|_| (GOAWAY, 0, 11));
+        assert_eq!(
+            ends(&mut peer, last).await,
+            Vec::from_iter(expected),
+            "{count}"
+        );
+        assert_eq!(hits(&counters), Vec::from_iter(hit), "{count}");
     }
 }
 

@@ -11,6 +11,8 @@
     unreachable_pub
 )]
 
+#[cfg(target_os = "linux")]
+mod accept;
 #[path = "../../fuzz/bystander.rs"]
 mod bystander;
 mod chance;
@@ -27,13 +29,17 @@ mod lifecycle;
 mod limits;
 #[cfg(feature = "gzip")]
 mod long_work;
+#[cfg(feature = "tls")]
 mod malformed;
 mod metadata;
 mod meter;
 mod mutants;
+mod rate;
 mod recorder;
 mod regressions;
 mod room;
+#[cfg(feature = "tls")]
+mod rows;
 #[path = "../../fuzz/server_oracle.rs"]
 mod server_oracle;
 mod storms;
@@ -45,5 +51,7 @@ mod tls;
 mod tokio;
 mod traps;
 mod unary;
+#[cfg(target_os = "linux")]
+mod user_timeout;
 #[path = "../../fuzz/virtual_time.rs"]
 mod virtual_time;

@@ -2,54 +2,68 @@
 //! of it. After each row calls go on: on the same connection where that lives, and at the end of
 //! each table on a new one.
 //!
-//! h2 does not always say what RFC 9113 asks for. What is frequent has a name below; elsewhere the
-//! row ends with what it should have been. All of it is stricter than it must be, or harmless.
+//! Each row is played in clear text and over TLS, where its fate is the same.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use barewire::ServerConfig;
 use barewire::spec::http2::error::{
     ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, NO_ERROR, PROTOCOL_ERROR,
     STREAM_CLOSED,
 };
 use barewire::spec::http2::flag::{PADDED, PRIORITY as WITH_PRIORITY};
 use barewire::spec::http2::frame::{PRIORITY, PUSH_PROMISE};
+use barewire::{ByteStream, Server, ServerTls};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsConnector;
 
+use crate::rows::Fate::{self, Closed, Goaway, Ignored, Refused, Reset, Served};
+use crate::rows::{BIG, NO_FIELD, NO_HPACK, NOT_OPEN, WRONG_LENGTH, padded, tls};
 use crate::support::{
-    ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PING,
-    PREFACE, Probe, RST_STREAM, RawPeer, SETTINGS, WINDOW_UPDATE, block, connect, encoded, frame,
-    request_block, tcp_server,
+    ACK, CONTINUATION, Client, DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PATIENCE,
+    PING, PREFACE, Probe, RST_STREAM, RawPeer, SETTINGS, Seen, WINDOW_UPDATE, block, connect,
+    encoded, frame, request_block,
 };
 use crate::tokio;
 
-/// What becomes of the stream or the connection of a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fate {
-    /// The connection ends with GOAWAY and this code.
-    Goaway(u32),
-    /// A stream is reset with this code.
-    Reset(u32),
-    /// A stream gets an answer with HTTP status 200.
-    Served,
-    /// A stream gets an answer with another HTTP status.
-    Refused,
-    /// Nothing is said about it.
-    Ignored,
-    /// The connection ends without a word.
-    Closed,
+/// A server, and how it is reached.
+struct Place {
+    address: SocketAddr,
+    tls: Option<TlsConnector>,
+    seen: Arc<Seen>,
 }
 
-use Fate::{Closed, Goaway, Ignored, Refused, Reset, Served};
+impl Place {
+    /// One in clear text, and one over TLS.
+    async fn both() -> [Self; 2] {
+        let (server, client) = tls();
+        let server = Server::new().tls(ServerTls::from_config(server).unwrap());
+        [
+            Self::of(Server::new(), None).await,
+            Self::of(server, Some(TlsConnector::from(Arc::new(client)))).await,
+        ]
+    }
 
-/// A frame is not as long as its type must be: FRAME_SIZE_ERROR. RFC 9113 §4.2.
-const WRONG_LENGTH: Fate = Goaway(PROTOCOL_ERROR);
-/// A header block cannot be decoded: COMPRESSION_ERROR. RFC 9113 §4.3.
-const NO_HPACK: Fate = Goaway(PROTOCOL_ERROR);
-/// A field is none that there can be: a stream error. RFC 9113 §8.1.1, §8.2.1. It may be an error of
-/// the connection (§5.4.1), but the other calls of the client did no harm.
-const NO_FIELD: Fate = Goaway(PROTOCOL_ERROR);
-/// A frame is for a stream whose other end is closed: STREAM_CLOSED. RFC 9113 §5.1.
-const NOT_OPEN: Fate = Goaway(PROTOCOL_ERROR);
+    async fn of(server: Server, tls: Option<TlsConnector>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let probe = Probe::default();
+        let seen = Arc::clone(&probe.seen);
+        tokio::spawn(server.add(probe).serve(listener));
+        Self { address, tls, seen }
+    }
+
+    async fn connect(&self) -> Box<dyn ByteStream> {
+        let io = connect(self.address).await;
+        let Some(tls) = &self.tls else {
+            return Box::new(io);
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        let io = tokio::time::timeout(PATIENCE, tls.connect(name, io)).await;
+        Box::new(io.expect("a handshake in time").unwrap())
+    }
+}
 
 /// The stream of the call after each row.
 const CANARY: u32 = 1001;
@@ -63,27 +77,32 @@ async fn play(rows: &[(&str, Vec<u8>, Fate)]) {
 }
 
 async fn play_after(begin: &[u8], rows: &[(&str, Vec<u8>, Fate)]) {
-    let probe = Probe::default();
-    let seen = probe.seen.clone();
-    let address = tcp_server(probe, ServerConfig::default()).await;
     let mut wrong = Vec::new();
-    for (what, bytes, expected) in rows {
-        let bytes = [begin, bytes, &echo(CANARY)].concat();
-        let found = fate(address, &bytes).await;
-        if found != *expected {
-            wrong.push(format!("{what}: {found:?} instead of {expected:?}"));
+    for place in Place::both().await {
+        let over = if place.tls.is_some() {
+            ", over TLS"
+        } else {
+            ""
+        };
+        for (what, bytes, expected) in rows {
+            let bytes = [begin, bytes, &echo(CANARY)].concat();
+            let found = fate(&place, &bytes).await;
+            if found != *expected {
+                wrong.push(format!("{what}{over}: {found:?} instead of {expected:?}"));
+            }
         }
+        let client = Client::over(place.connect().await).await;
+        assert_eq!(client.call("Echo", &["hello"]).await.messages, ["hello"]);
+        let seen = &place.seen;
+        seen.wait_for("no handler is left", |seen| seen.running() == 0)
+            .await;
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    let answer = Client::tcp(address).await.call("Echo", &["hello"]).await;
-    assert_eq!(answer.messages, ["hello"]);
-    seen.wait_for("no handler is left", |seen| seen.running() == 0)
-        .await;
 }
 
 /// What the server says first to `bytes`, up to its answer to the canary.
-async fn fate(address: SocketAddr, bytes: &[u8]) -> Fate {
-    let mut peer = RawPeer::silent(connect(address).await);
+async fn fate(place: &Place, bytes: &[u8]) -> Fate {
+    let mut peer = RawPeer::silent(place.connect().await);
     peer.write(bytes).await;
     let mut first = None;
     loop {
@@ -167,13 +186,6 @@ fn settings(entries: &[(u16, u32)]) -> Vec<u8> {
 fn window_update(stream: u32, increment: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
 }
-
-/// A payload with its padding: the length of it, what it is, zeros.
-fn padded(length: u8, payload: &[u8], zeros: usize) -> Vec<u8> {
-    [&[length][..], payload, &vec![0; zeros]].concat()
-}
-
-const BIG: u32 = 0x7fff_ffff;
 
 #[tokio::test]
 #[rustfmt::skip]
@@ -367,14 +379,15 @@ async fn p253_empty_data_is_borne_for_a_while() {
     ]).await;
 
     // Where they come slowly, the client is sent away before it is too late, and its calls go on.
-    let address = tcp_server(Probe::default(), ServerConfig::default()).await;
-    let mut peer = RawPeer::begin(connect(address).await).await;
-    peer.write(&frame(HEADERS, END_HEADERS, 1, &request_block("Echo"))).await;
-    peer.write(&empty.repeat(51)).await;
-    let goaway = peer.frame_of(GOAWAY).await.expect("a farewell");
-    assert_eq!(goaway.payload, [BIG.to_be_bytes(), NO_ERROR.to_be_bytes()].concat());
-    peer.write(&frame(DATA, END_STREAM, 1, &encoded("hello"))).await;
-    assert_eq!(peer.frame_on(1).await.map(|frame| frame.kind), Some(HEADERS));
+    for place in Place::both().await {
+        let mut peer = RawPeer::begin(place.connect().await).await;
+        peer.write(&frame(HEADERS, END_HEADERS, 1, &request_block("Echo"))).await;
+        peer.write(&empty.repeat(51)).await;
+        let goaway = peer.frame_of(GOAWAY).await.expect("a farewell");
+        assert_eq!(goaway.payload, [BIG.to_be_bytes(), NO_ERROR.to_be_bytes()].concat());
+        peer.write(&frame(DATA, END_STREAM, 1, &encoded("hello"))).await;
+        assert_eq!(peer.frame_on(1).await.map(|frame| frame.kind), Some(HEADERS));
+    }
 }
 
 #[tokio::test]
@@ -427,9 +440,10 @@ async fn stream_ids_are_odd_and_grow() {
         ("streams far apart",              [half_closed(1), half_closed(999)].concat(), Ignored),
     ]).await;
     // After the last stream of a connection there is no other.
-    let address = tcp_server(Probe::default(), ServerConfig::default()).await;
     let begin = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-    assert_eq!(fate(address, &[&begin[..], &echo(BIG), &frame(DATA, 0, 0, b"")].concat()).await, Goaway(PROTOCOL_ERROR));
+    for place in Place::both().await {
+        assert_eq!(fate(&place, &[&begin[..], &echo(BIG), &frame(DATA, 0, 0, b"")].concat()).await, Goaway(PROTOCOL_ERROR));
+    }
 }
 
 #[tokio::test]

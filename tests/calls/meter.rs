@@ -1,11 +1,14 @@
 //! What a peer may do how often. The counters under h2 show themselves by the GOAWAY that they lead
 //! to, so they are compared with counters of our own, over frames that are cut anywhere.
 //!
-//! Time stands still in these tests: no counter is filled up again.
+//! Time stands still in these tests, and no counter is filled up again, but where it is said.
+
+use std::time::Duration;
 
 use barewire::spec::http2::frame::PRIORITY;
 use barewire::{Counter, Counters, Http2Config, Rate, ServerConfig};
 use tokio::io::DuplexStream;
+use tokio::time::sleep;
 
 use crate::chance::Chance;
 use crate::support::{
@@ -163,6 +166,228 @@ async fn answers_make_room_for_window_updates_and_pings() {
         .await;
     let text = peer.last_goaway().await.map(|(_, text)| text);
     assert_eq!(text.as_deref(), Some("too_many_window_updates"));
+}
+
+/// Sends so many calls as a client does that measures bandwidth: a PING on each answer.
+async fn call_and_ping(peer: &mut RawPeer<DuplexStream>, streams: std::ops::Range<u32>) {
+    for number in streams {
+        let stream = number * 2 + 1;
+        let mut bytes = frame(HEADERS, END_HEADERS, stream, &request_block("Echo"));
+        bytes.extend(frame(DATA, END_STREAM, stream, &encoded("hello")));
+        peer.write(&bytes).await;
+        for _ in 0..3 {
+            assert!(peer.frame_on(stream).await.is_some(), "call {number}");
+        }
+        peer.write(&frame(PING, 0, 0, b"bdp-ping")).await;
+        assert!(peer.frame_of(PING).await.is_some(), "call {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ping_costs_nothing_if_an_answer_came_since_the_last_one() {
+    let ping = frame(PING, 0, 0, b"still up");
+    for (more, counter) in [(0, None), (1, Some(Counter::Pings))] {
+        let (mut peer, counters) = counted_peer_of(limits()).await;
+        // The very first one has none before it: it costs one of six.
+        call_and_ping(&mut peer, 0..50).await;
+        peer.write(&ping.repeat(2)).await;
+        call_and_ping(&mut peer, 50..100).await;
+        peer.write(&ping.repeat(3 + more)).await;
+        let what = format!("{more} too many");
+        match counter {
+            // All six are spent, and a hundred more cost nothing.
+            None => call_and_ping(&mut peer, 100..200).await,
+            Some(_) => {
+                let text = end(&mut peer, &what).await;
+                assert_eq!(text.as_deref(), Some("too_many_pings"), "{what}");
+            }
+        }
+        let hit: Vec<_> = counter.map(|counter| (counter, 1)).into_iter().collect();
+        assert_eq!(hits(&counters), hit, "{what}");
+    }
+}
+
+/// A kind of frame, and how often it may come.
+struct Flood {
+    rate: Rate,
+    /// One of it, or of a stream of its own: what makes it count once.
+    one: fn(u32) -> Vec<u8>,
+    text: &'static str,
+    counter: Counter,
+}
+
+/// A peer that sends it, and has said nothing for an hour.
+struct Flooding<'a> {
+    flood: &'a Flood,
+    peer: RawPeer<DuplexStream>,
+    counters: Counters,
+    /// Used up, as stream ids are.
+    number: u32,
+}
+
+impl<'a> Flooding<'a> {
+    async fn after_an_hour(flood: &'a Flood) -> Self {
+        // The server asks nothing, and forgives PINGs that are merely early.
+        let http2 = Http2Config {
+            keepalive_time: None,
+            max_ping_strikes: u32::MAX,
+            cancelled_streams: match flood.counter {
+                Counter::CancelledStreams => flood.rate,
+                _ => Http2Config::default().cancelled_streams,
+            },
+            ..Http2Config::default()
+        };
+        let (peer, counters) = counted_peer_of(http2).await;
+        sleep(Duration::from_secs(3_600)).await;
+        Self {
+            flood,
+            peer,
+            counters,
+            number: 0,
+        }
+    }
+
+    /// So many at this moment.
+    async fn send(&mut self, count: u32) {
+        for _ in 0..count {
+            self.number += 1;
+            let stream = self.number * 2 + 1;
+            self.peer.write(&(self.flood.one)(stream)).await;
+            if self.number.is_multiple_of(20) {
+                for _ in 0..50 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// A call is answered, and nothing is counted.
+    async fn is_borne(&mut self, what: &str) {
+        self.number += 1;
+        let stream = self.number * 2 + 1;
+        let mut call = frame(HEADERS, END_HEADERS, stream, &request_block("Echo"));
+        call.extend(frame(DATA, END_STREAM, stream, &encoded("hello")));
+        self.peer.write(&call).await;
+        while !self.answers(stream, what).await {}
+        assert_eq!(hits(&self.counters), [], "{what}");
+        // This one comes after an answer, and so for nothing.
+        if self.flood.counter == Counter::Pings {
+            self.send(1).await;
+        }
+    }
+
+    async fn answers(&mut self, stream: u32, what: &str) -> bool {
+        let frame = self.peer.frame().await;
+        let frame = frame.unwrap_or_else(|| panic!("{what}: the connection ended"));
+        assert_ne!(frame.kind, crate::support::GOAWAY, "{what}");
+        (frame.kind, frame.stream) == (DATA, stream)
+    }
+
+    async fn is_ended(&mut self, what: &str) {
+        let text = end(&mut self.peer, what).await;
+        assert_eq!(text.as_deref(), Some(self.flood.text), "{what}");
+        assert_eq!(hits(&self.counters), [(self.flood.counter, 1)], "{what}");
+    }
+}
+
+/// After an hour a burst passes and no more; then one each time that the rate gives one.
+async fn is_filled_up_again(flood: Flood) {
+    let Rate { burst, per_second } = flood.rate;
+    let step = Duration::from_secs(1) / per_second;
+    let (ms, counter) = (Duration::from_millis(1), flood.counter);
+
+    let mut peer = Flooding::after_an_hour(&flood).await;
+    peer.send(burst + 1).await;
+    peer.is_ended(&format!("{counter}: a burst and one more"))
+        .await;
+
+    let mut peer = Flooding::after_an_hour(&flood).await;
+    peer.send(burst).await;
+    peer.is_borne(&format!("{counter}: a burst")).await;
+    sleep(step - ms).await;
+    peer.send(1).await;
+    peer.is_ended(&format!("{counter}: one too early")).await;
+
+    let mut peer = Flooding::after_an_hour(&flood).await;
+    peer.send(burst).await;
+    peer.is_borne(&format!("{counter}: a burst")).await;
+    for _ in 0..2 {
+        sleep(step).await;
+        peer.send(1).await;
+        peer.is_borne(&format!("{counter}: one in time")).await;
+    }
+    peer.send(1).await;
+    peer.is_ended(&format!("{counter}: two in time")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_may_come_again_at_their_rate() {
+    is_filled_up_again(Flood {
+        rate: Http2Config::default().pings,
+        one: |_| frame(PING, 0, 0, b"still up"),
+        text: "too_many_pings",
+        counter: Counter::Pings,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_may_come_again_at_their_rate() {
+    is_filled_up_again(Flood {
+        rate: Http2Config::default().settings_frames,
+        one: |_| frame(SETTINGS, 0, 0, &[]),
+        text: "too_many_settings",
+        counter: Counter::SettingsFrames,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_frames_may_come_again_at_their_rate() {
+    is_filled_up_again(Flood {
+        rate: Http2Config::default().idle_frames,
+        one: |stream| frame(PRIORITY, 0, stream, &[0, 0, 0, 0, 16]),
+        text: "too_many_idle_frames",
+        counter: Counter::IdleFrames,
+    })
+    .await;
+}
+
+// The default is ten thousand and a thousand more each second, which would take long to provoke.
+#[tokio::test(start_paused = true)]
+async fn streams_may_be_cancelled_again_at_their_rate() {
+    is_filled_up_again(Flood {
+        rate: Rate {
+            burst: 500,
+            per_second: 50,
+        },
+        one: |stream| {
+            let call = frame(HEADERS, END_HEADERS, stream, &request_block("Never"));
+            [call, frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+        },
+        text: "too_many_cancellations",
+        counter: Counter::CancelledStreams,
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_may_be_faulty_again_at_their_rate() {
+    is_filled_up_again(Flood {
+        rate: Http2Config::default().faulty_streams,
+        one: |stream| {
+            let fields = [
+                (":method", "POST"),
+                (":scheme", "http"),
+                (":path", "/a/b"),
+                ("upgrade", "h2c"),
+            ];
+            frame(HEADERS, END_HEADERS | END_STREAM, stream, &block(&fields))
+        },
+        text: "too_many_stream_errors",
+        counter: Counter::FaultyStreams,
+    })
+    .await;
 }
 
 /// The counters, written down once more.

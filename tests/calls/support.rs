@@ -580,6 +580,7 @@ impl<T: barewire::ByteStream> RawPeer<T> {
 
     pub async fn write(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.unwrap();
+        self.io.flush().await.unwrap();
     }
 
     /// The next frame; `None` at the end of the stream, be it clean or not.

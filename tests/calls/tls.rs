@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use barewire::{
-    ClientCertificates, Counter, Counters, Request, Response, Server, ServerCall, ServerConfig,
-    ServerTls, Service, Serving, TlsError,
+    ByteStream, ClientCertificates, Counter, Counters, Request, Response, Server, ServerCall,
+    ServerConfig, ServerTls, Service, Serving, TlsError,
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::{SupportedProtocolVersion, version};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, timeout};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -119,6 +120,10 @@ impl<'a> Offer<'a> {
     }
 
     async fn shake_hands(&self, address: SocketAddr) -> std::io::Result<TlsStream<TcpStream>> {
+        self.shake_hands_over(connect(address).await).await
+    }
+
+    async fn shake_hands_over<T: ByteStream>(&self, io: T) -> std::io::Result<TlsStream<T>> {
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(self.provider.clone()))
             .with_protocol_versions(self.versions)
             .unwrap()
@@ -136,7 +141,6 @@ impl<'a> Offer<'a> {
             .collect();
         let connector = TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from("localhost").unwrap();
-        let io = connect(address).await;
         timeout(PATIENCE, connector.connect(name, io))
             .await
             .expect("a handshake in time")
@@ -533,6 +537,62 @@ fn short_handshakes() -> ServerConfig {
         tls_handshake_timeout: HANDSHAKE_TIMEOUT,
         ..ServerConfig::default()
     }
+}
+
+/// A server over TLS on one end of a pipe, with limits as they come; the other end, and what is counted.
+async fn over_a_pipe(authority: &Identity) -> (DuplexStream, Counters) {
+    let (queue, listener) = mpsc::channel::<Box<dyn ByteStream>>(1);
+    let tls = authority.server().tls(ClientCertificates::None);
+    let server = Server::new().add(Mirror).tls(tls);
+    let counters = server.counters();
+    tokio::spawn(server.serve(listener));
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    queue.send(Box::new(theirs)).await.unwrap();
+    // There is room for another one when this one was taken.
+    drop(queue.reserve().await.unwrap());
+    (ours, counters)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_ten_seconds() {
+    let authority = authority();
+    for late in [0, 9_999] {
+        let (io, counters) = over_a_pipe(&authority).await;
+        sleep(Duration::from_millis(late)).await;
+        let io = Offer::new(&authority).shake_hands_over(io).await.unwrap();
+        let client = Client::over(io).await;
+        for _ in 0..2 {
+            let answer = client.call("Echo", &["hello"]).await;
+            assert_eq!(answer.code(), Some("0"), "{late} ms");
+            // The time that a handshake has concerns it no more.
+            sleep(Duration::from_secs(11)).await;
+        }
+        assert_eq!(hits(&counters), [], "{late} ms");
+    }
+    let client_hello_begins = [0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00];
+    for said in [0, 1, client_hello_begins.len()] {
+        let (mut io, counters) = over_a_pipe(&authority).await;
+        let start = Instant::now();
+        // A byte each second is no reason to wait longer.
+        for byte in &client_hello_begins[..said] {
+            io.write_all(&[*byte]).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        sleep(Duration::from_millis(9_999).saturating_sub(start.elapsed())).await;
+        assert_eq!(hits(&counters), [], "{said} bytes");
+        // Closed without a word.
+        let mut answer = Vec::new();
+        io.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"", "{said} bytes");
+        assert_eq!(start.elapsed(), Duration::from_secs(10), "{said} bytes");
+        assert_eq!(hits(&counters), [(Counter::TlsHandshakeTimeout, 1)]);
+    }
+    // And so is who comes a moment late.
+    let (io, counters) = over_a_pipe(&authority).await;
+    sleep(Duration::from_millis(10_001)).await;
+    let refused = Offer::new(&authority).shake_hands_over(io).await;
+    assert!(refused.is_err());
+    assert_eq!(hits(&counters), [(Counter::TlsHandshakeTimeout, 1)]);
 }
 
 /// Reads until the server closes, and yields what it said.

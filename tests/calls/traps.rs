@@ -1,12 +1,17 @@
 //! What h2 does behind one's back: bursts, cancellations, windows. Over real sockets, since that is
 //! where bursts come from.
 
-use barewire::{Http2Config, ServerConfig};
+use std::sync::Arc;
+use std::time::Duration;
+
+use barewire::{Counter, Counters, Http2Config, ServerConfig};
 use bytes::{Bytes, BytesMut};
+use tokio::task::JoinHandle;
 
 use crate::support::{
-    ACK, Client, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PATIENCE, Probe, RST_STREAM,
-    RawPeer, SETTINGS, WINDOW_UPDATE, connect, encoded, frame, request_block, tcp_server,
+    ACK, Answer, Client, DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PATIENCE, Probe,
+    RST_STREAM, RawPeer, SETTINGS, Seen, WINDOW_UPDATE, connect, counted_server, encoded, frame,
+    request_block, tcp_server,
 };
 use crate::tokio;
 
@@ -437,22 +442,48 @@ async fn p010_the_stream_limit_is_announced_and_one_more_is_refused() {
     assert_eq!(seen.begun(), 3);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_stream_left_unread_the_longest_makes_room_for_the_others() {
+/// A client whose window of 16 MiB 64 handlers fill that do not read.
+async fn with_a_full_window() -> (Client, Arc<Seen>, Counters, Vec<JoinHandle<Answer>>) {
     let probe = Probe::default();
     let seen = probe.seen.clone();
-    let io = crate::support::piped_server(probe, ServerConfig::default());
+    let (io, counters) = counted_server(probe, ServerConfig::default());
     let client = Client::over(io).await;
-    // 64 handlers that do not read fill the window of 16 MiB.
     let mut kept = Vec::new();
     for number in 0..64 {
         let mut call = client.start("Gate", &[]).await;
         seen.wait_for("the handler runs", |seen| seen.running() == number + 1)
             .await;
+        // Whole messages without a byte, and the head of one.
         call.send_bytes(Bytes::from(vec![0; 256 * 1024])).await;
         kept.push(tokio::spawn(call.answer_patiently()));
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
+    (client, seen, counters, kept)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_window_that_is_read_from_in_time_costs_no_call() {
+    let (client, seen, counters, kept) = with_a_full_window().await;
+    let waits = tokio::spawn(async move {
+        let mut call = client.start("Echo", &[]).await;
+        call.send_message("hello").await;
+        call.finish_patiently().await
+    });
+    tokio::time::sleep(Duration::from_millis(9_900)).await;
+    assert!(!waits.is_finished());
+    // With one of them the rest is still more than all but one may have.
+    seen.gate.notify_one();
+    seen.gate.notify_one();
+    assert_eq!(waits.await.unwrap().messages, ["hello"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(counters.of(Counter::StalledStreamTimeout), 0);
+    assert_eq!(seen.running(), 64);
+    assert!(kept.iter().all(|call| !call.is_finished()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_left_unread_the_longest_makes_room_for_the_others() {
+    let (client, seen, counters, mut kept) = with_a_full_window().await;
     let start = tokio::time::Instant::now();
     let mut call = client.start("Echo", &[]).await;
     call.send_message("hello").await;
@@ -467,6 +498,7 @@ async fn the_stream_left_unread_the_longest_makes_room_for_the_others() {
         first.text().starts_with("the request was left unread"),
         "{first:?}"
     );
+    assert_eq!(counters.of(Counter::StalledStreamTimeout), 1);
     assert_eq!(seen.running(), 63);
     assert!(kept.iter().all(|call| !call.is_finished()));
 }

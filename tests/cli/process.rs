@@ -48,8 +48,17 @@ impl Serving {
 
     /// Starts it on a free port of this machine, where it may have only so many open files.
     pub fn with_descriptors(count: u32) -> Self {
+        Self::with_ulimit(&format!("ulimit -n {count}"))
+    }
+
+    /// The same where it begins with so many, and may give itself more.
+    pub fn with_descriptors_up_to(soft: u32, hard: u32) -> Self {
+        Self::with_ulimit(&format!("ulimit -Sn {soft} && ulimit -Hn {hard}"))
+    }
+
+    fn with_ulimit(ulimit: &str) -> Self {
         let mut shell = Command::new("sh");
-        let script = format!("ulimit -n {count}; exec \"$0\" serve \"$@\"");
+        let script = format!("{ulimit} && exec \"$0\" serve \"$@\"");
         shell.args(["-c", &script, BAREWIRE]);
         Self::spawn(&mut shell, &["--addr", "127.0.0.1:0"], says_all, lines).unwrap()
     }

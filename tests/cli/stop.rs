@@ -106,8 +106,10 @@ async fn a_server_without_descriptors_waits_until_it_has_some() {
     // Who is connected is served meanwhile, and others are as soon as there is room.
     assert_eq!(say_hello(&client).await.code(), Some("0"));
     drop(others);
-    let late = serving.client().await;
-    assert_eq!(say_hello(&late).await.code(), Some("0"));
+    let late = async { say_hello(&serving.client().await).await };
+    // The longest pause is a second.
+    let late = timeout(Duration::from_secs(5), late).await;
+    assert_eq!(late.expect("a place soon").code(), Some("0"));
     serving.signal("TERM");
     assert_eq!(serving.exit_code(), Some(0));
     let lines: Vec<String> = serving.stdout.iter().collect();
@@ -115,6 +117,25 @@ async fn a_server_without_descriptors_waits_until_it_has_some() {
         .iter()
         .any(|line| line.starts_with("  accept_backoff "));
     assert!(counted, "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_takes_all_the_descriptors_that_it_may_have() {
+    let serving = Serving::with_descriptors_up_to(64, 4_096);
+    let mut clients = Vec::new();
+    for number in 0..200 {
+        let client = serving.client().await;
+        assert_eq!(say_hello(&client).await.code(), Some("0"), "{number}");
+        clients.push(client);
+    }
+    for client in &clients {
+        assert_eq!(say_hello(client).await.code(), Some("0"));
+    }
+    serving.signal("TERM");
+    assert_eq!(serving.exit_code(), Some(0));
+    let lines: Vec<String> = serving.stdout.iter().collect();
+    let missed = lines.iter().any(|line| line.contains("accept_backoff"));
+    assert!(!missed, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -383,3 +383,9 @@ async fn p131_three_thousand_cancelled_calls_leave_the_connection_alive() {
     assert_eq!(last.unwrap().message, "ok");
     assert!(!line.has_dialled());
 }
+
+/// The endurance tests have ten times as many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p269_2000_cancelled_calls_end_no_connection() {
+    crate::cancels::storm(2_000).await;
+}

@@ -6,7 +6,7 @@ use barewire::{ChannelConfig, ClientHttp2Config, Code, Request, Status};
 use tokio::time::Instant;
 
 use crate::raw_server::*;
-use crate::support::{ACK, END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
+use crate::support::{END_STREAM, GOAWAY, HEADERS, SETTINGS, WINDOW_UPDATE, frame};
 use crate::tokio;
 
 #[tokio::test(start_paused = true)]
@@ -79,30 +79,6 @@ async fn p005_a_connection_is_not_ready_before_the_server_s_settings() {
     assert_eq!(status.code, Code::Unavailable, "{status}");
     assert!(status.unprocessed, "{status}");
     assert_eq!(start.elapsed().as_secs(), 20, "{status}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn p005_the_first_frame_of_a_server_is_settings() {
-    for first in [
-        ping([0; 8]),
-        window(0, 100),
-        frame(SETTINGS, ACK, 0, &[]),
-        frame(SETTINGS, 0, 1, &[]),
-        headers(1),
-        vec![0; 40],
-    ] {
-        let mut line = Line::new();
-        let channel = line.channel.clone();
-        let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let mut server = RawServer::silent(line.dialled().await).await;
-            server.read_preface().await;
-            server.write(&first).await;
-            assert!(server.next(|frame| frame.kind == HEADERS).await.is_none());
-        });
-        let status = result.unwrap_err();
-        assert_eq!(status.code, Code::Unavailable, "{status}");
-        assert!(status.unprocessed, "{status}");
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,9 @@
 //! Each limit of a client, one below and one above, and what is counted.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
+use barewire::faults::{Faults, FaultyIo};
 use barewire::{
     ChannelConfig, ClientHttp2Config, Code, Counter, Counters, Inbound, MethodPath, Rate, Request,
     Server, Status,
@@ -10,7 +12,8 @@ use tokio::time::sleep;
 
 use crate::net::{Host, Net, Place, hold, settle};
 use crate::raw_server::*;
-use crate::support::{DATA, Probe, RST_STREAM, frame};
+use crate::scripted::channel_on;
+use crate::support::{DATA, GOAWAY, Probe, RST_STREAM, frame};
 use crate::tokio;
 
 fn hits(counters: &Counters) -> Vec<(Counter, u64)> {
@@ -163,23 +166,112 @@ async fn messages_have_a_size_in_both_directions() {
 async fn metadata_that_the_server_does_not_take_is_counted() {
     let mut line = Line::new();
     let channel = line.channel.clone();
-    let (first, mut server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-        let mut server = line.accept_with(&[(MAX_HEADER_LIST_SIZE, 1024)]).await;
-        let stream = server.request().await.stream;
-        server.write(&answer(stream, "small")).await;
-        server
+    let ask = |bytes| {
+        let mut request = Request::new("ask".to_owned());
+        request.metadata.insert("x", &"v".repeat(bytes)).unwrap();
+        unary(&channel, request)
+    };
+    let limit = 1_024;
+    let settings = [(MAX_HEADER_LIST_SIZE, limit)];
+    let (first, (mut server, head)) = tokio::join!(ask(1), async {
+        let mut server = line.accept_with(&settings).await;
+        let call = server.request().await;
+        server.write(&answer(call.stream, "small")).await;
+        (server, call.head)
     });
     first.unwrap();
+    // Each field counts as its name, its value and 32 more. RFC 9113 §6.5.2.
+    let uri = &head.uri;
+    let own = [
+        (":method", head.method.as_str()),
+        (":scheme", uri.scheme_str().unwrap()),
+        (":authority", uri.authority().unwrap().as_str()),
+        (":path", uri.path()),
+    ];
+    let fields = head.headers.iter();
+    let fields = fields.map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
+    let size: usize = own
+        .into_iter()
+        .chain(fields)
+        .map(|(name, value)| name.len() + value.len() + 32)
+        .sum();
+    let fits = usize::try_from(limit).unwrap() - size + 1;
+    let (second, ()) = tokio::join!(ask(fits), async {
+        let stream = server.request().await.stream;
+        server.write(&answer(stream, "all that fits")).await;
+    });
+    second.unwrap();
     assert_eq!(hits(&channel.counters()), []);
-    let mut request = Request::new("ask".to_owned());
-    request.metadata.insert("x", &"v".repeat(1024)).unwrap();
-    let status = unary(&channel, request).await.unwrap_err();
+    server.unasked().await;
+
+    let status = ask(fits + 1).await.unwrap_err();
     assert_eq!(status.code, Code::ResourceExhausted, "{status}");
+    assert!(status.unprocessed, "{status}");
     assert_eq!(
         hits(&channel.counters()),
         [(Counter::PeerHeaderListSize, 1)]
     );
-    server.unasked().await;
+    assert_eq!(server.unasked().await, []);
+}
+
+/// Those of one call end that call. These are of a call at whose response nobody looks.
+#[tokio::test(start_paused = true)]
+async fn header_blocks_have_a_number() {
+    // Two are due for a response and sixteen before it, and ten thousand are borne beyond that.
+    for (blocks, hit) in [(10_018, None), (10_019, Some((Counter::HeaderBlocks, 1)))] {
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let (_unread, mut server) = tokio::join!(bidi(&channel, ()), async {
+            let mut server = line.accept().await;
+            server.request().await;
+            server
+        });
+        let hint = any_block(1, 0, &[(":status", "103")]);
+        server.try_write(&hint.repeat(blocks)).await;
+        idle().await;
+        assert_eq!(hits(&channel.counters()), Vec::from_iter(hit), "{blocks}");
+        if hit.is_some() {
+            assert!(server.is_closed().await);
+            continue;
+        }
+        let (other, ()) = tokio::join!(unary(&channel, "other".to_owned()), async {
+            let stream = server.request().await.stream;
+            server.write(&answer(stream, "well")).await;
+        });
+        assert_eq!(other.unwrap().message, "well");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_has_a_second_to_take_our_goaway() {
+    for (milliseconds, hit) in [(900, None), (1_100, Some((Counter::GoawayLinger, 1)))] {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let near = FaultyIo::new(near, Faults::default());
+        let line = near.handle();
+        let near = Mutex::new(Some(near));
+        let channel = channel_on(ChannelConfig::default(), move |_| {
+            Box::new(near.lock().unwrap().take().expect("one connection"))
+        });
+        let counters = channel.counters();
+        let (answered, mut server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
+            let mut server = RawServer::begin(far, &[]).await;
+            let stream = server.request().await.stream;
+            server.write(&answer(stream, "a")).await;
+            server
+        });
+        answered.unwrap();
+        idle().await;
+        line.stall();
+        drop(channel);
+        sleep(Duration::from_millis(milliseconds)).await;
+        line.resume();
+        // NO_ERROR, or nothing but the end of the connection.
+        let goaway = server.frame_of(GOAWAY).await;
+        let goaway = goaway.map(|frame| frame.payload[4..].to_vec());
+        assert_eq!(goaway, hit.is_none().then(|| vec![0; 4]), "{milliseconds}");
+        assert!(server.is_closed().await);
+        assert_eq!(hits(&counters), Vec::from_iter(hit), "{milliseconds}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

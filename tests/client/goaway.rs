@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use barewire::{Code, Request, Status};
+use barewire::{ByteStream, Code, Request, Server, Status};
+use tokio::sync::mpsc;
 
 use crate::raw_server::*;
+use crate::scripted::{Kind, Script, Step, ms};
 use crate::support::{END_STREAM, GOAWAY, HEADERS, PING};
 use crate::tokio;
 
@@ -491,5 +493,41 @@ async fn p158_the_last_reason_of_several_is_told() {
         let status = call.await.unwrap().unwrap_err();
         assert_eq!(status.code, Code::Unavailable, "{status}");
         assert!(status.message.ends_with(told), "{status}");
+    }
+}
+
+/// A server of ours gives its calls thirty seconds.
+#[tokio::test(start_paused = true)]
+async fn p154_a_call_that_outlasts_a_drain_is_unavailable() {
+    for (milliseconds, is_cut) in [(29_900, false), (30_100, true)] {
+        let steps = vec![
+            Step::TakeAll,
+            Step::Sleep(ms(milliseconds)),
+            Step::Say("late"),
+        ];
+        let script = Script::new([steps]);
+        let (queue, listener) = mpsc::channel::<Box<dyn ByteStream>>(1);
+        let server = Server::new().add(script.clone());
+        // It drains when the call is there.
+        let serving = tokio::spawn(server.serve_until(listener, async move {
+            script.wait_for("a call", |seen| seen.len() == 1).await;
+        }));
+        let mut line = Line::new();
+        let channel = line.channel.clone();
+        let call = tokio::spawn(async move { Kind::Unary.call(&channel, "ask").await });
+        let io: Box<dyn ByteStream> = Box::new(line.dialled().await);
+        queue.send(io).await.unwrap();
+        let answer = within(call).await.unwrap();
+        if is_cut {
+            let status = answer.unwrap_err();
+            assert_eq!(status.code, Code::Unavailable, "{status}");
+            assert!(status.message.contains("GOAWAY(NO_ERROR)"), "{status}");
+            assert!(!status.unprocessed, "{status}");
+        } else {
+            assert_eq!(answer.unwrap(), ["late"]);
+        }
+        let report = within(serving).await.unwrap().unwrap();
+        assert_eq!(report.cut.len(), usize::from(is_cut));
+        assert!(!line.has_dialled());
     }
 }

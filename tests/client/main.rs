@@ -14,6 +14,7 @@
 )]
 
 mod cancellation;
+mod cancels;
 mod cardinality;
 #[path = "../calls/chance.rs"]
 mod chance;
@@ -28,6 +29,8 @@ mod headers;
 mod interceptors;
 mod keepalive;
 mod limits;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod malformed;
 mod messages;
 mod proxy;
 mod races;
@@ -88,6 +91,13 @@ mod retry;
 mod retry_policy;
 mod room;
 mod round_robin;
+#[cfg(all(feature = "server", feature = "tls"))]
+#[allow(
+    dead_code,
+    reason = "shared with the server's tests, which use all of it"
+)]
+#[path = "../calls/rows.rs"]
+mod rows;
 mod scaling;
 mod scripted;
 mod service_config;
@@ -111,6 +121,8 @@ mod tls;
 #[path = "../calls/tokio.rs"]
 mod tokio;
 mod transparent_retry;
+#[cfg(target_os = "linux")]
+mod user_timeout;
 #[path = "../../fuzz/virtual_time.rs"]
 mod virtual_time;
 #[cfg(feature = "tls")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use barewire::{Channel, Code, Origin};
 
 use crate::raw_server::*;
-use crate::support::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, block, frame};
+use crate::support::{DATA, END_STREAM, HEADERS, block, frame};
 use crate::tokio;
 
 #[tokio::test(start_paused = true)]
@@ -134,17 +134,6 @@ async fn p098_interim_responses_are_passed_over() {
     .unwrap();
     assert_eq!(answer.message, "after all");
     assert!(answer.metadata.is_empty(), "{:?}", answer.metadata);
-}
-
-#[tokio::test(start_paused = true)]
-async fn p098_an_interim_response_cannot_end_the_stream() {
-    let status = unary_to(async |server, stream| {
-        let hint = any_block(stream, END_STREAM, &[(":status", "103")]);
-        server.write(&hint).await;
-    })
-    .await
-    .unwrap_err();
-    assert_eq!(status.code, Code::Internal, "{status}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -469,137 +458,6 @@ async fn an_end_is_the_same_however_often_it_is_asked_for() {
         assert_eq!(status.code, Code::Aborted);
         assert_eq!(status.metadata.get("x-why"), Some("so"));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn p049_a_wrong_content_length_ends_the_call_only() {
-    for length in ["3", "1000", "x", "-1"] {
-        let mut line = Line::new();
-        let channel = line.channel.clone();
-        let (first, mut server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let mut server = line.accept().await;
-            let stream = server.request().await.stream;
-            let head = headers_with(stream, &[("content-length", length)]);
-            let rest = [message(stream, "a"), trailers_ok(stream)].concat();
-            server.write(&[head, rest].concat()).await;
-            server
-        });
-        assert_eq!(first.unwrap_err().code, Code::Internal, "{length}");
-        let (second, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let stream = server.request().await.stream;
-            server.write(&answer(stream, "b")).await;
-        });
-        assert_eq!(second.unwrap().message, "b");
-    }
-}
-
-/// What may stand where a frame of the stream is due, and what becomes of it and of its neighbour.
-#[tokio::test(start_paused = true)]
-#[rustfmt::skip]
-async fn garbage_ends_the_call_or_the_connection_and_never_well() {
-    type Garbage = fn(u32) -> Vec<u8>;
-    let cases: &[(&str, Garbage, bool)] = &[
-        // what                                 bytes                                               the connection lives
-        ("DATA before HEADERS",                 |s| message(s, "a"),                                 false),
-        ("an upper-case field",                 |s| headers_with(s, &[("X-Up", "1")]),               false),
-        ("a bad HPACK index",                   |s| frame(HEADERS, END_HEADERS, s, &[0xff, 0xff, 0xff, 0x7f]), false),
-        ("CONTINUATION alone",                  |s| frame(9, END_HEADERS, s, &[]),                   false),
-        ("a frame inside a block",              |s| [frame(HEADERS, 0, s, &[]), message(s, "a")].concat(), false),
-        ("HEADERS on a stream nobody opened",   |s| headers(s + 20),                                 false),
-        ("HEADERS on a stream of the server",   |_| headers(2),                                      false),
-        ("DATA on stream 0",                    |_| frame(DATA, 0, 0, b"x"),                         false),
-        ("a WINDOW_UPDATE of zero",             |_| window(0, 0),                                    false),
-        ("a window that overflows",             |_| window(0, 0x7fff_ffff),                          false),
-        ("a PING of seven bytes",               |_| frame(PING, 0, 0, &[0; 7]),                      false),
-        ("a RST_STREAM of three bytes",         |s| frame(RST_STREAM, 0, s, &[0; 3]),                false),
-        ("DATA padded beyond its end",          |s| [headers(s), frame(DATA, PADDED, s, &[9, 1])].concat(), false),
-        ("a frame that is too large",           |s| [headers(s), frame(DATA, 0, s, &[0; FRAME_LIMIT + 1])].concat(), false),
-        ("a preface",                           |_| crate::support::PREFACE.to_vec(),                false),
-        ("HTTP/1",                              |_| b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),             false),
-        ("two :status",                         |s| any_block(s, 0, &[(":status", "200"), (":status", "200")]), true),
-        ("no :status",                          |s| any_block(s, 0, &[("content-type", "application/grpc")]),   true),
-        (":status after a field",               |s| any_block(s, 0, &[("a", "b"), (":status", "200")]),         true),
-        ("a request's pseudo-header",           |s| any_block(s, 0, &[(":status", "200"), (":path", "/x")]),    true),
-        ("a field of a connection",             |s| headers_with(s, &[("connection", "close")]),     true),
-        ("te: gzip",                            |s| headers_with(s, &[("te", "gzip")]),              true),
-        (":status that is no number",           |s| any_block(s, 0, &[(":status", "2x0")]),          false),
-        (":status 99",                          |s| any_block(s, 0, &[(":status", "099")]),          false),
-    ];
-    for (what, garbage, lives) in cases {
-        let mut line = Line::new();
-        let channel = line.channel.clone();
-        let neighbour = tokio::spawn({
-            let channel = channel.clone();
-            async move { unary(&channel, "neighbour".to_owned()).await }
-        });
-        let mut server = line.accept().await;
-        let other = server.request().await.stream;
-        let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-            let stream = server.request().await.stream;
-            server.write(&garbage(stream)).await;
-            idle().await;
-            if server.unasked().await.iter().all(|it| it.kind != crate::support::GOAWAY) {
-                // It may have been passed over. What follows then is a good answer for the
-                // neighbour, and none for the call.
-                server.write(&answer(other, "well")).await;
-                server.close_writing().await;
-            }
-        });
-        let status = result.expect_err(what);
-        assert!([Code::Internal, Code::Unavailable, Code::Unknown].contains(&status.code), "{what}: {status}");
-        let neighbour = neighbour.await.unwrap();
-        if *lives {
-            assert_eq!(neighbour.expect(what).message, "well", "{what}");
-        } else if let Err(status) = neighbour {
-            assert_eq!(status.code, Code::Unavailable, "{what}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn data_after_the_end_of_a_stream_does_not_undo_its_answer() {
-    let mut line = Line::new();
-    let channel = line.channel.clone();
-    let (result, mut server) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-        let mut server = line.accept().await;
-        let stream = server.request().await.stream;
-        let bytes = [answer(stream, "well"), message(stream, "more")];
-        server.write(&bytes.concat()).await;
-        server
-    });
-    assert_eq!(result.unwrap().message, "well");
-    // The next call is not harmed: h2 has forgotten the stream, and resets it once more.
-    let (second, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-        let stream = server.request().await.stream;
-        server.write(&answer(stream, "again")).await;
-    });
-    assert_eq!(second.unwrap().message, "again");
-}
-
-#[tokio::test(start_paused = true)]
-async fn p008_a_promise_is_a_connection_error() {
-    let mut line = Line::new();
-    let channel = line.channel.clone();
-    let (result, ()) = tokio::join!(unary(&channel, "ask".to_owned()), async {
-        let mut server = line.accept().await;
-        let stream = server.request().await.stream;
-        let request = block(&[
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":path", "/x"),
-            (":authority", "localhost"),
-        ]);
-        let promise = [&2_u32.to_be_bytes()[..], &request].concat();
-        server
-            .write(&frame(PUSH_PROMISE, END_HEADERS, stream, &promise))
-            .await;
-        let goaway = server.frame_of(crate::support::GOAWAY).await.unwrap();
-        assert_eq!(goaway.payload[4..8], PROTOCOL_ERROR.to_be_bytes());
-        assert!(server.is_closed().await);
-    });
-    let status = result.unwrap_err();
-    assert_eq!(status.code, Code::Unavailable, "{status}");
-    assert!(!status.unprocessed);
 }
 
 #[tokio::test(start_paused = true)]

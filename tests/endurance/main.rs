@@ -14,6 +14,7 @@
 //! |---|---|---|---|
 //! | `soak_unary` | `BAREWIRE_SOAK_CALLS` | 1,000,000 | 1,000,000 |
 //! | `soak_mixed` | `BAREWIRE_MIXED_CALLS` | 200,000 | 10,000,000 |
+//! | `cancels` | `BAREWIRE_CANCELS` | 20,000 | 20,000 |
 //! | `idle_…` | `BAREWIRE_IDLE_CONNECTIONS` | 10,000 | 10,000 |
 //! | `open_calls` | `BAREWIRE_OPEN_CONNECTIONS`, with 100 calls each | 1,000 | 1,000 |
 //! | `drain…` | `BAREWIRE_DRAIN_REPEATS` | 1 | 20 |
@@ -50,6 +51,8 @@ mod retrying;
 mod server;
 mod soak;
 
+#[path = "../client/cancels.rs"]
+mod cancels;
 #[allow(dead_code, reason = "it is shared with the tests of connections")]
 #[path = "../client/support/frames.rs"]
 mod frames;
@@ -90,6 +93,9 @@ fn main() -> ExitCode {
     let mut trials = vec![
         trial("soak_unary", || Box::pin(soak::unary())),
         trial("soak_mixed", || Box::pin(soak::mixed())),
+        trial("cancels", || {
+            Box::pin(cancels::storm(size("CANCELS", 20_000) as usize))
+        }),
         trial("idle_clear_text", || Box::pin(idle::clear_text())),
         trial("idle_tls", || Box::pin(idle::tls())),
         trial("open_calls", || Box::pin(open_calls::all())),

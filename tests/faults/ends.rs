@@ -9,25 +9,29 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use barewire::faults::{FaultHandle, Faults, FaultyIo};
 use barewire::{
-    AttemptPolicy, CallRecord, CallStart, ChannelConfig, Code, Counter, Interceptor, MethodConfig,
-    MethodPath, Request, RetryPolicy, Server, ServerConfig, ServiceConfig, Status,
+    AttemptPolicy, CallRecord, CallStart, Channel, ChannelConfig, Code, Counter, Interceptor,
+    MethodConfig, MethodPath, Request, RetryPolicy, Server, ServerConfig, ServiceConfig, Status,
 };
 use socket2::SockRef;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::chance::Chance;
 use crate::process::Serving;
 use crate::raw_server::{
-    Line, NO_ERROR, REFUSED_STREAM, answer, bidi, goaway, idle, read_all, reset, unary,
+    CANCEL, Line, NO_ERROR, REFUSED_STREAM, answer, bidi, goaway, idle, read_all, reset, unary,
 };
 use crate::scene::{
     CANARY_METHOD, RawCaller, Scene, Stage, channel_to, method, quiet_panics, request,
 };
-use crate::support::{Client, PATIENCE, Probe, RST_STREAM, block, frame, request_block};
+use crate::support::{
+    Client, DATA, PATIENCE, Probe, RST_STREAM, RawPeer, block, encoded, frame, piped_server,
+    request_block,
+};
 use crate::tokio;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,6 +112,54 @@ async fn f14_a_deadline_drops_the_handler_and_nothing_is_sent_after() {
     assert_eq!(caller.said_on(3).await, []);
     caller.ends_well().await;
     scene.ends_well().await;
+}
+
+/// How a call ends that nobody waits for any more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Reset,
+    Deadline,
+    /// The connection ends, and it with it.
+    Connection,
+}
+
+#[tokio::test(start_paused = true)]
+async fn f14_a_handler_is_dropped_within_50_ms() {
+    for method in ["Never", "Begin", "Flood", "Slow"] {
+        for end in [End::Reset, End::Deadline, End::Connection] {
+            let probe = Probe::default();
+            let seen = probe.seen.clone();
+            let mut peer = RawPeer::begin(piped_server(probe, ServerConfig::default())).await;
+            let mut head = request_block(method);
+            if end == End::Deadline {
+                head.extend(block(&[("grpc-timeout", "2S")]));
+            }
+            let began_at = Instant::now();
+            peer.write(&request(1, &head)).await;
+            peer.write(&frame(DATA, 0, 1, &encoded("ask"))).await;
+            seen.wait_for("the handler runs", |seen| seen.running() == 1)
+                .await;
+            idle().await;
+            let ended_at = match end {
+                End::Deadline => began_at + Duration::from_secs(2),
+                End::Reset | End::Connection => Instant::now(),
+            };
+            match end {
+                End::Reset => peer.write(&reset(1, CANCEL)).await,
+                End::Connection => peer.io.shutdown().await.unwrap(),
+                End::Deadline => {}
+            }
+            seen.wait_for("the handler is dropped", |seen| seen.running() == 0)
+                .await;
+            let now = Instant::now();
+            assert!(now >= ended_at, "{method}, {end:?}");
+            let late = now - ended_at;
+            assert!(
+                late <= Duration::from_millis(50),
+                "{method}, {end:?}: {late:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,6 +303,9 @@ async fn look(call: &mut (impl Future + Unpin)) -> bool {
     ended
 }
 
+/// What takes a second at most may take longer where the machine has other things to do.
+const SOON: Duration = Duration::from_secs(5);
+
 /// Between a client and a server: passes bytes on until it is told how to end.
 struct Relay {
     address: SocketAddr,
@@ -313,6 +368,7 @@ async fn f16_a_connection_that_is_cut_ends_its_calls_on_both_sides() {
                 seen.running() == 12
             })
             .await;
+        let cut_at = Instant::now();
         relay.end.send(cut).unwrap();
         calls.push(tokio::spawn(
             async move { inbound.next().await.unwrap_err() },
@@ -322,8 +378,57 @@ async fn f16_a_connection_that_is_cut_ends_its_calls_on_both_sides() {
             assert_eq!(status.code, Code::Unavailable, "{cut:?}: {status}");
             assert!(!status.unprocessed, "{cut:?}: {status}");
         }
-        // The server has dropped its handlers.
+        // The server has dropped its handlers, and only the canary's may be at work.
+        scene
+            .seen
+            .wait_for("they are dropped", |seen| seen.running() <= 1)
+            .await;
+        assert!(cut_at.elapsed() < SOON, "{:?}", cut_at.elapsed());
         scene.ends_well().await;
+    }
+}
+
+/// In virtual time, where nothing passes but by timers.
+#[tokio::test(start_paused = true)]
+async fn f16_both_sides_know_within_a_second_that_a_connection_is_cut() {
+    for cut in [Cut::Fin, Cut::Rst] {
+        let probe = Probe::default();
+        let seen = probe.seen.clone();
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let near = FaultyIo::new(near, Faults::default());
+        let far = FaultyIo::new(far, Faults::default());
+        let ends = [near.handle(), far.handle()];
+        tokio::spawn(Server::new().add(probe).serve_io(far));
+        let channel = Channel::over(near);
+        // One waits for its answer, and the answer of the other has begun.
+        let slow = tokio::spawn({
+            let channel = channel.clone();
+            async move {
+                let call = channel.unary::<String, String>(method("Slow"), "ask".to_owned());
+                call.await
+            }
+        });
+        let begin = channel.bidi::<String, String>(method("Begin"), ());
+        let (_outbound, mut inbound) = begin.await.unwrap();
+        assert_eq!(inbound.next().await.unwrap().as_deref(), Some("begun"));
+        seen.wait_for("both run", |seen| seen.running() == 2).await;
+        idle().await;
+        let cut_at = Instant::now();
+        match cut {
+            // The server finds the end of the stream, and nothing else is wrong with it.
+            Cut::Fin => ends[0].cut(),
+            Cut::Rst => ends.iter().for_each(FaultHandle::reset),
+        }
+        let ended = async {
+            let begun = inbound.next().await.unwrap_err();
+            (begun, slow.await.unwrap().unwrap_err())
+        };
+        let dropped = seen.wait_for("both are dropped", |seen| seen.running() == 0);
+        let ((begun, slow), ()) = tokio::join!(ended, dropped);
+        assert_eq!(begun.code, Code::Unavailable, "{cut:?}: {begun}");
+        assert_eq!(slow.code, Code::Unavailable, "{cut:?}: {slow}");
+        let late = cut_at.elapsed();
+        assert!(late <= Duration::from_secs(1), "{cut:?}: {late:?}");
     }
 }
 
@@ -380,9 +485,11 @@ async fn f16_a_client_that_is_killed_drops_its_handlers() {
             seen.running() == 2
         })
         .await;
+    let killed_at = Instant::now();
     process.kill().unwrap();
     process.wait().unwrap();
     scene.ends_well().await;
+    assert!(killed_at.elapsed() < SOON, "{:?}", killed_at.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -224,7 +224,7 @@ impl RawRequest {
 
 /// A server that writes frames by hand.
 pub struct RawServer {
-    io: DuplexStream,
+    io: Box<dyn ByteStream>,
     buffered: VecDeque<u8>,
     /// Frames that were read over while another one was looked for.
     passed_over: VecDeque<Frame>,
@@ -234,18 +234,23 @@ pub struct RawServer {
 
 impl RawServer {
     /// Takes the preface, says its settings and acknowledges the client's.
-    pub async fn begin(io: DuplexStream, settings: &[(u16, u32)]) -> Self {
+    pub async fn begin(io: impl ByteStream + 'static, settings: &[(u16, u32)]) -> Self {
         let mut server = Self::silent(io).await;
-        server.read_preface().await;
-        let greeting = [settings_frame(settings), frame(SETTINGS, ACK, 0, &[])];
-        server.write(&greeting.concat()).await;
+        server.greet(settings).await;
         server
     }
 
+    /// What [`begin`](Self::begin) does on a connection on which nothing was said.
+    pub async fn greet(&mut self, settings: &[(u16, u32)]) {
+        self.read_preface().await;
+        let greeting = [settings_frame(settings), frame(SETTINGS, ACK, 0, &[])];
+        self.write(&greeting.concat()).await;
+    }
+
     /// Says nothing and reads nothing.
-    pub async fn silent(io: DuplexStream) -> Self {
+    pub async fn silent(io: impl ByteStream + 'static) -> Self {
         Self {
-            io,
+            io: Box::new(io),
             buffered: VecDeque::new(),
             passed_over: VecDeque::new(),
             headers: HeaderDecoder::new().await,
@@ -263,11 +268,13 @@ impl RawServer {
 
     pub async fn write(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.unwrap();
+        self.io.flush().await.unwrap();
     }
 
     /// Writes to a client that may have closed the connection.
     pub async fn try_write(&mut self, bytes: &[u8]) {
         let _ = self.io.write_all(bytes).await;
+        let _ = self.io.flush().await;
     }
 
     /// Ends the server's direction; the client's stays open.
