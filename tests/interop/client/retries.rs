@@ -206,7 +206,7 @@ async fn within_one_deadline(site: &Site) {
     let scripted = Scripted::new([fail_with_pushback(UNAVAILABLE, "20000")]);
     let request = scripted
         .request(Message::default())
-        .with_timeout(Duration::from_millis(300));
+        .with_timeout(Duration::from_millis(1500));
     let status = ControlClient::new(channel.clone())
         .unary(request)
         .await
