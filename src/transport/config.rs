@@ -107,7 +107,7 @@ pub struct Http2Config {
     /// Default 1 s.
     pub goaway_linger: Duration,
     /// How long an unread request may go on after its answer is complete, so that its late frames
-    /// are no fault, and for no more than one `stream_window`; then RST_STREAM(NO_ERROR). Default 1 s.
+    /// are no fault: what comes is thrown away; then RST_STREAM(NO_ERROR). Default 1 s.
     pub early_answer_linger: Duration,
     /// Whether a call runs at once inside its connection's task until it first waits.
     pub first_poll: FirstPoll,

@@ -55,8 +55,6 @@ struct RecvState {
     held_since: Option<Instant>,
     /// Nobody reads any more: what comes is thrown away.
     discarding: bool,
-    /// Bytes thrown away.
-    discarded: usize,
     /// Bytes that count against our windows.
     unreleased: usize,
     /// The same, and those of a message that is not whole, which do not any more.
@@ -85,7 +83,6 @@ impl RecvHalf {
             evicted: false,
             held_since: None,
             discarding: false,
-            discarded: 0,
             unreleased: 0,
             held: 0,
             release_step,
@@ -174,13 +171,13 @@ impl RecvHalf {
         self.lock().discard();
     }
 
-    /// Discards up to `limit` bytes. Ready when the request has ended or the limit is reached.
-    pub(crate) fn poll_discard(&self, cx: &mut Context<'_>, limit: usize) -> Poll<()> {
+    /// Discards what comes. Ready when the request has ended.
+    pub(crate) fn poll_discard(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         state.discard();
         // Nothing is held by a stream that throws all away.
         let _ = state.pump(cx);
-        if state.end.is_some() || state.discarded >= limit {
+        if state.end.is_some() {
             Poll::Ready(())
         } else {
             Poll::Pending
@@ -258,7 +255,6 @@ impl RecvState {
         self.connection.is_unread(came);
         self.bytes += u64::try_from(came).unwrap_or(0);
         if self.discarding {
-            self.discarded += came;
             self.release_all();
         }
         // A reader in the pump's own task is polled right after the pump and needs no waking.
@@ -276,7 +272,6 @@ impl RecvState {
     fn discard(&mut self) {
         if !self.discarding {
             self.discarding = true;
-            self.discarded = self.deframer.buffered();
             self.deframer = Deframer::new(0);
             self.release_all();
         }
