@@ -135,10 +135,10 @@ impl StreamHalves {
     }
 }
 
-/// Reads on into nothing after an early answer, or before a late one: what the client sent before it saw the answer is no
-/// fault, but h2 would count it as one once the stream is forgotten. For a moment only; then dropping the
-/// stream says RST_STREAM(NO_ERROR), RFC 9113 §8.1. Not before, however much comes: haproxy throws an answer away
-/// behind which it reads the reset at once.
+/// Reads on into nothing after an early answer, or before a late one: what the client sent before it saw
+/// the answer is no fault, but h2 would count it as one once the stream is forgotten. For a moment only;
+/// then dropping the stream says RST_STREAM(NO_ERROR), RFC 9113 §8.1. Not before, however much comes:
+/// haproxy throws an answer away behind which it reads the reset at once.
 pub(crate) async fn read_to_end(recv: &RecvHalf) {
     if recv.has_ended() {
         return;

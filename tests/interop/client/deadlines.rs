@@ -85,37 +85,42 @@ impl Doomed {
 /// Where the server streams, it sends `count` answers before.
 async fn each_kind(channel: &Channel, steps: &[Step], count: usize) {
     let control = ControlClient::new(channel.clone());
-    let steps = || steps.iter().cloned();
-
     let unary = async {
-        let doomed = Doomed::new(steps());
+        let doomed = Doomed::new(steps.to_vec());
         let request = doomed.request(Message::default());
         let status = control.unary(request).await.unwrap_err();
         doomed.ended(channel, status).await;
     };
+    let client_stream = async {
+        let doomed = Doomed::new(steps.to_vec());
+        let (_outbound, inbound) = control.client_stream(doomed.request(())).await.unwrap();
+        doomed
+            .ended(channel, inbound.single().await.unwrap_err())
+            .await;
+    };
+    let streams = each_stream(channel, steps, count);
+    tokio::join!(unary, client_stream, streams);
+}
+
+/// The same in the two kinds in which the server streams.
+async fn each_stream(channel: &Channel, steps: &[Step], count: usize) {
+    let control = ControlClient::new(channel.clone());
     let server_stream = async {
-        let doomed = Doomed::new(steps());
+        let doomed = Doomed::new(steps.to_vec());
         let request = doomed.request(Message::default());
         let inbound = control.server_stream(request).await.unwrap();
         doomed
             .ended(channel, read_to_the_end(inbound, count).await)
             .await;
     };
-    let client_stream = async {
-        let doomed = Doomed::new(steps());
-        let (_outbound, inbound) = control.client_stream(doomed.request(())).await.unwrap();
-        doomed
-            .ended(channel, inbound.single().await.unwrap_err())
-            .await;
-    };
     let bidi = async {
-        let doomed = Doomed::new(steps());
+        let doomed = Doomed::new(steps.to_vec());
         let (_outbound, inbound) = control.bidi(doomed.request(())).await.unwrap();
         doomed
             .ended(channel, read_to_the_end(inbound, count).await)
             .await;
     };
-    tokio::join!(unary, server_stream, client_stream, bidi);
+    tokio::join!(server_stream, bidi);
 }
 
 /// Reads `count` answers, and then an error that is said again to who asks again.
@@ -137,45 +142,13 @@ async fn between_headers_and_messages(channel: Channel) {
 }
 
 async fn between_messages(channel: Channel) {
-    let control = ControlClient::new(channel.clone());
     let steps = [answers(3, 10), wait(100), answer(10), hang(), answer(10)];
-
-    let server_stream = async {
-        let doomed = Doomed::new(steps.clone());
-        let request = doomed.request(Message::default());
-        let inbound = control.server_stream(request).await.unwrap();
-        doomed
-            .ended(&channel, read_to_the_end(inbound, 4).await)
-            .await;
-    };
-    let bidi = async {
-        let doomed = Doomed::new(steps.clone());
-        let (_outbound, inbound) = control.bidi(doomed.request(())).await.unwrap();
-        doomed
-            .ended(&channel, read_to_the_end(inbound, 4).await)
-            .await;
-    };
-    tokio::join!(server_stream, bidi);
+    each_stream(&channel, &steps, 4).await;
 }
 
 async fn before_trailers(channel: Channel) {
     let control = ControlClient::new(channel.clone());
     let steps = [answer(10), hang()];
-    let server_stream = async {
-        let doomed = Doomed::new(steps.clone());
-        let request = doomed.request(Message::default());
-        let inbound = control.server_stream(request).await.unwrap();
-        doomed
-            .ended(&channel, read_to_the_end(inbound, 1).await)
-            .await;
-    };
-    let bidi = async {
-        let doomed = Doomed::new(steps.clone());
-        let (_outbound, inbound) = control.bidi(doomed.request(())).await.unwrap();
-        doomed
-            .ended(&channel, read_to_the_end(inbound, 1).await)
-            .await;
-    };
     // A stream of one message that is asked for as such.
     let single = async {
         let doomed = Doomed::new(steps.clone());
@@ -184,7 +157,7 @@ async fn before_trailers(channel: Channel) {
             .ended(&channel, inbound.single().await.unwrap_err())
             .await;
     };
-    tokio::join!(server_stream, bidi, single);
+    tokio::join!(each_stream(&channel, &steps, 1), single);
 }
 
 async fn while_the_server_does_not_read(channel: Channel) {
