@@ -146,6 +146,12 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "a stream that is not read holds up all others of its connection (haproxy/haproxy#2853)",
     },
     Exception {
+        kinds: &[Kind::Haproxy],
+        securities: &Security::ALL,
+        trials: &["client::streams::both_send_all_the_time"],
+        reason: "messages that cannot go on hold up the WINDOW_UPDATE behind them, in both directions at once (haproxy/haproxy#2853)",
+    },
+    Exception {
         kinds: &Kind::ALL,
         securities: &[Security::Tls],
         trials: &["python::tls::a_tls_client_on_a_plain_text_port"],
