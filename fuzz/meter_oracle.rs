@@ -280,6 +280,8 @@ impl<'a> Line<'a> {
                 Poll::Ready(_) => turns_given = 0,
                 // Other tasks have their turn, once in a while.
                 Poll::Pending if turns_given == 0 => turns_given += 1,
+                // It crossed a limit: the loop ends.
+                Poll::Pending if self.model.abuse.is_some() => {}
                 Poll::Pending => panic!("{} bytes are never read", self.inbound.len() - self.read),
             }
         }
