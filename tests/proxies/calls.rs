@@ -82,7 +82,7 @@ async fn a_timeout_reaches_the_server(site: &Site) {
 
 async fn a_deadline_ends_the_handler(site: &Site) {
     let scene = Scene::start(site).await;
-    let timeout = Duration::from_millis(300);
+    let timeout = Duration::from_millis(1_500);
     let request = Request::new(String::new()).with_timeout(timeout);
     let status = unary(&scene.channel(), "/test.Probe/Never", request)
         .await

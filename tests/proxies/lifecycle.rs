@@ -255,7 +255,7 @@ async fn a_proxy_that_ends_connections_fails_no_call(site: &Site) {
 async fn a_server_hears_the_proxy_answer_its_pings(site: &Site) {
     let mut config = ServerConfig::default();
     config.http2.keepalive_time = Some(Duration::from_millis(50));
-    config.http2.keepalive_timeout = Duration::from_millis(500);
+    config.http2.keepalive_timeout = Duration::from_secs(2);
     let scene = Scene::with(site, config).await;
     let path = MethodPath::from_static("/test.Probe/Chat");
     let chat = scene.channel().bidi::<String, String>(path, ()).await;
@@ -265,7 +265,7 @@ async fn a_server_hears_the_proxy_answer_its_pings(site: &Site) {
         let answer = in_time("an answer", inbound.next()).await.unwrap();
         assert_eq!(answer.as_deref(), Some("still there?"));
         // Time for a ping and for the end of a connection on which it is not answered.
-        sleep(Duration::from_millis(1_000)).await;
+        sleep(Duration::from_millis(2_500)).await;
     }
     for backend in &scene.backends {
         assert_eq!(backend.counters.of(Counter::KeepaliveTimeout), 0);
